@@ -1,0 +1,1 @@
+"""One protocol a module: the places where system calls and foreign formats live."""

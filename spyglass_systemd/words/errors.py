@@ -1,0 +1,45 @@
+"""The errors a person sees: what happened, what to try, and the exit code that goes with it. Prints nothing."""
+
+from __future__ import annotations
+
+
+class SpyglassError(Exception):
+    """Something that a person can mend; `hint` says how. `exit_code` follows sysexits(3)."""
+
+    exit_code = 70
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class UsageError(SpyglassError):
+    """The command line is wrong (EX_USAGE)."""
+
+    exit_code = 64
+
+
+class AppError(SpyglassError):
+    """The app could not be loaded or does not start (EX_UNAVAILABLE); `trace` is its own traceback, ours cut off."""
+
+    exit_code = 69
+
+    def __init__(self, message: str, *, hint: str = "", trace: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.trace = trace
+
+
+class ConfigError(SpyglassError):
+    """The configuration file is wrong (EX_CONFIG)."""
+
+    exit_code = 78
+
+
+class ActivationError(SpyglassError):
+    """No listener, or one that we cannot serve on (EX_CONFIG)."""
+
+    exit_code = 78

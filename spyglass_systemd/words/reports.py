@@ -1,0 +1,205 @@
+"""What Master, Template and workers tell each other, as small values. Knows no socket and no process."""
+
+from __future__ import annotations
+
+TEXT_LIMIT = 48 * 1024  # characters of one text field; a message must fit into a socket's send buffer whatever happens
+
+
+class Report:
+    """One message: its fields are its slots, in order; each is an `int` or a `str`, as its annotation says."""
+
+    __slots__ = ()
+
+    def __init__(self, *values: int | str) -> None:
+        if len(values) != len(self.__slots__):
+            raise TypeError(f"{type(self).__name__} takes {self.__slots__}, not {values}")
+        for name, value in zip(self.__slots__, values, strict=True):
+            setattr(self, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and encode(self) == encode(other)  # type: ignore[arg-type]  # same type
+
+    def __hash__(self) -> int:
+        return hash(encode(self))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{n}={getattr(self, n)!r}' for n in self.__slots__)})"
+
+
+# ### From the Master to its Template
+
+
+class Fork(Report):
+    """Fork worker number `worker` on scoreboard row `row` for apps of group `group`; its control socket comes along."""
+
+    __slots__ = ("worker", "row", "group")
+    worker: int
+    row: int
+    group: str
+
+
+class Stop(Report):
+    """Go: to a Template at once, to a worker that has reported quiet (its atexit functions run)."""
+
+    __slots__ = ()
+
+
+# ### From a Template to the Master
+
+
+class Loaded(Report):
+    """The app is imported: `import_us` microseconds; `group` and `kind` of each group of apps, `threads` still alive."""
+
+    __slots__ = ("import_us", "kinds", "threads")
+    import_us: int
+    kinds: str
+    threads: int
+
+
+class Broken(Report):
+    """The app cannot be loaded (or a worker cannot start it): one line, and the traceback from the app's first frame."""
+
+    __slots__ = ("summary", "trace")
+    summary: str
+    trace: str
+
+
+class Forked(Report):
+    """Worker `worker` is process `pid`; its pidfd comes along, opened before the Template may reap it."""
+
+    __slots__ = ("worker", "pid", "fork_us")
+    worker: int
+    pid: int
+    fork_us: int
+
+
+class NotForked(Report):
+    """fork(2) failed for worker `worker`: EAGAIN (TasksMax=) or ENOMEM."""
+
+    __slots__ = ("worker", "reason")
+    worker: int
+    reason: str
+
+
+class Reaped(Report):
+    """Worker `worker` was waited for; `status` as in waitpid(2)."""
+
+    __slots__ = ("worker", "pid", "status")
+    worker: int
+    pid: int
+    status: int
+
+
+# ### From the Master to a worker
+
+
+class Quiesce(Report):
+    """Stop accepting and say when all that was accepted is answered.
+
+    `final` 0: a Resume may follow; 1: there is no way back (stop, retire); 2: nor will anybody hold the listeners after
+    us, so the backlog is accepted once more first.
+    """
+
+    __slots__ = ("number", "final")
+    number: int
+    final: int
+
+
+class Resume(Report):
+    """Accept again; quiesce `number` is void."""
+
+    __slots__ = ("number",)
+    number: int
+
+
+# ### From a worker to the Master
+
+
+class Accepting(Report):
+    """This worker has its listeners in its poll set; `boot_us` microseconds after its fork."""
+
+    __slots__ = ("boot_us",)
+    boot_us: int
+
+
+class Greeted(Report):
+    """The first connection this worker accepted came from `peer` on `listener`."""
+
+    __slots__ = ("peer", "listener")
+    peer: str
+    listener: str
+
+
+class Stirred(Report):
+    """Quiesce `number` found a connection here: somebody came between the advice and the quiesce."""
+
+    __slots__ = ("number",)
+    number: int
+
+
+class Quiesced(Report):
+    """Everything this worker ever accepted is answered and closed; the counts are those of its row."""
+
+    __slots__ = ("number", "accepted", "answered")
+    number: int
+    accepted: int
+    answered: int
+
+
+class Retiring(Report):
+    """This worker wants a successor, because of `reason`; it goes on until the Master says otherwise."""
+
+    __slots__ = ("reason",)
+    reason: str
+
+
+class Said(Report):
+    """Something for the log: an event's name, a level as in syslog(3), and text."""
+
+    __slots__ = ("event", "level", "text")
+    event: str
+    level: int
+    text: str
+
+
+_CLASSES: dict[str, type[Report]] = {
+    cls.__name__: cls
+    for cls in (
+        Fork,
+        Stop,
+        Loaded,
+        Broken,
+        Forked,
+        NotForked,
+        Reaped,
+        Quiesce,
+        Resume,
+        Accepting,
+        Greeted,
+        Stirred,
+        Quiesced,
+        Retiring,
+        Said,
+    )
+}
+
+
+def encode(report: Report) -> bytes:
+    """The message as bytes: the name and the fields, NUL between them (a NUL inside a text becomes U+FFFD)."""
+    parts = [type(report).__name__]
+    for name in report.__slots__:
+        text = str(getattr(report, name)).replace("\0", "\ufffd")
+        parts.append(
+            text if len(text) <= TEXT_LIMIT else text[: TEXT_LIMIT // 2] + "\n[...]\n" + text[-TEXT_LIMIT // 2 :]
+        )
+    return "\0".join(parts).encode("utf-8", "surrogateescape")
+
+
+def decode(data: bytes) -> Report:
+    """The value behind `data`. Raises ValueError for what `encode` did not make."""
+    name, *texts = data.decode("utf-8", "surrogateescape").split("\0")
+    cls = _CLASSES.get(name)
+    if cls is None or len(texts) != len(cls.__slots__):
+        raise ValueError(f"not a report: {data[:80]!r}")
+    kinds = cls.__annotations__ if cls.__slots__ else {}
+    return cls(*(int(text) if kinds[slot] == "int" else text for slot, text in zip(cls.__slots__, texts, strict=True)))
