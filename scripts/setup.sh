@@ -1,0 +1,84 @@
+# What the verbs share: Debian packages and virtual environments, made once and made again only when their list changes.
+# Asks nothing and knows no verb. Sourced by ./dev in the root of the checkout.
+
+die() {
+    printf './dev: %s\n' "$@" >&2
+    exit 1
+}
+
+# The packages that are missing; filled by `need`, installed by `install_packages`.
+packages=()
+
+# need COMMAND PACKAGE...: the packages are wanted unless the command is there, whoever put it there.
+need() {
+    command -v "$1" >/dev/null || packages+=("${@:2}")
+}
+
+install_packages() {
+    ((${#packages[@]})) || return 0
+    local as=()
+    if [[ $(id -u) != 0 ]]; then
+        sudo -n true 2>/dev/null || die "missing Debian packages, and neither root nor a sudo that asks nothing:" \
+            "apt-get install ${packages[*]}"
+        as=(sudo -n)
+    fi
+    command -v apt-get >/dev/null || die "no apt-get here; what these Debian packages hold is missing: ${packages[*]}"
+    printf 'Installing %s ...\n' "${packages[*]}" >&2
+    local apt=("${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
+    local install=("${apt[@]}" install -y --no-install-recommends "${packages[@]}")
+    # A list of packages that is missing or too old is the common failure; only then it is worth fetching.
+    "${install[@]}" </dev/null >/dev/null 2>&1 && return 0
+    "${apt[@]}" update </dev/null >&2 && "${install[@]}" </dev/null >&2 || die "cannot install ${packages[*]}"
+}
+
+# The path of a Python that can make our environment: new enough, with venv and the headers. Where `python3` is a shim
+# that looks its interpreter up at each start, this is the interpreter itself.
+find_python() {
+    local name
+    for name in python3 /usr/bin/python3 python3.13 python3.12 python3.11; do
+        "$name" - 2>/dev/null <<'PYTHON' && return 0
+import os, sys, sysconfig
+import ensurepip, venv
+assert sys.version_info >= (3, 11)
+assert os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h"))
+print(sys.executable)
+PYTHON
+    done
+    return 1
+}
+
+# make_venv DIRECTORY MODULE STAMP PIP_ARGUMENT...: a virtual environment with what pip is told to install in it; nothing
+# is done while STAMP (what it was made from) is unchanged and MODULE can be imported.
+make_venv() {
+    local dir=$1 module=$2 stamp=$3 python
+    local made=$dir/made-from
+    up_to_date() { [[ -f $made && $(<"$made") == "$stamp" ]] && "$dir/bin/python" -c "import $module" 2>/dev/null; }
+    up_to_date && return 0
+    mkdir -p .cache
+    exec {lock}>.cache/setup.lock
+    flock "$lock" # two verbs started at once make it one after the other
+    if ! up_to_date; then
+        need gcc gcc libc6-dev
+        need pkg-config pkg-config
+        pkg-config --exists libsystemd 2>/dev/null || packages+=(libsystemd-dev)
+        find_python >/dev/null || packages+=(python3 python3-venv python3-dev)
+        install_packages
+        packages=()
+        python=$(find_python) || die "no Python 3.11 or newer with its venv module and headers"
+        printf 'Setting up %s with %s ...\n' "$dir" "$python" >&2
+        "$dir/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear "$dir"
+        "$dir/bin/python" -m pip --quiet --disable-pip-version-check --no-input install "${@:4}" </dev/null >&2
+        printf '%s\n' "$stamp" >"$made"
+    fi
+    exec {lock}>&-
+}
+
+# set_up [COMMAND:PACKAGE]...: the packages of these commands, and .venv with the project and all that its tests need.
+set_up() {
+    local each
+    need systemd-socket-activate systemd
+    for each; do need "${each%%:*}" "${each#*:}"; done
+    install_packages
+    packages=()
+    make_venv .venv cysystemd "$PWD $(<pyproject.toml)" -e '.[dev,systemd-python]'
+}
