@@ -26,9 +26,13 @@ install_packages() {
     printf 'Installing %s ...\n' "${packages[*]}" >&2
     local apt=("${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
     local install=("${apt[@]}" install -y --no-install-recommends "${packages[@]}")
-    # A list of packages that is missing or too old is the common failure; only then it is worth fetching.
+    # Lists of packages that are missing or too old are the common failure; only then are they worth fetching.
     "${install[@]}" </dev/null >/dev/null 2>&1 && return 0
-    "${apt[@]}" update </dev/null >&2 && "${install[@]}" </dev/null >&2 || die "cannot install ${packages[*]}"
+    local output
+    if ! output=$({ "${apt[@]}" update && "${install[@]}"; } </dev/null 2>&1); then
+        printf '%s\n' "$output" >&2
+        die "cannot install ${packages[*]}"
+    fi
 }
 
 # The path of a Python that can make our environment: new enough, with venv and the headers. Where `python3` is a shim
