@@ -27,12 +27,13 @@ install_packages() {
     local apt=("${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
     local install=("${apt[@]}" install -y --no-install-recommends "${packages[@]}")
     # Lists of packages that are missing or too old are the common failure; only then are they worth fetching.
-    "${install[@]}" </dev/null >/dev/null 2>&1 && return 0
     local output
-    if ! output=$({ "${apt[@]}" update && "${install[@]}"; } </dev/null 2>&1); then
+    if ! "${install[@]}" </dev/null >/dev/null 2>&1 &&
+        ! output=$({ "${apt[@]}" update && "${install[@]}"; } </dev/null 2>&1); then
         printf '%s\n' "$output" >&2
         die "cannot install ${packages[*]}"
     fi
+    packages=()
 }
 
 # The path of a Python that can make our environment: new enough, with venv and the headers. Where `python3` is a shim
@@ -51,28 +52,34 @@ PYTHON
     return 1
 }
 
-# make_venv DIRECTORY MODULE STAMP PIP_ARGUMENT...: a virtual environment with what pip is told to install in it; nothing
-# is done while STAMP (what it was made from) is unchanged and MODULE can be imported.
+# What pip needs where a library has no wheel.
+need_to_build() {
+    need gcc gcc libc6-dev
+    need pkg-config pkg-config
+    pkg-config --exists libsystemd 2>/dev/null || packages+=(libsystemd-dev)
+    find_python >/dev/null || packages+=(python3 python3-venv python3-dev)
+}
+
+# up_to_date DIRECTORY STAMP: the virtual environment was made from STAMP, and its interpreter has not changed since.
+up_to_date() {
+    [[ -f $1/made-from && $(<"$1/made-from") == "$2" ]] && "$1/bin/python" -c 'import pip' 2>/dev/null
+}
+
+# make_venv DIRECTORY STAMP PIP_ARGUMENT...: a virtual environment with what pip is told to install in it.
 make_venv() {
-    local dir=$1 module=$2 stamp=$3 python
-    local made=$dir/made-from
-    up_to_date() { [[ -f $made && $(<"$made") == "$stamp" ]] && "$dir/bin/python" -c "import $module" 2>/dev/null; }
-    up_to_date && return 0
+    local dir=$1 stamp=$2 python
+    up_to_date "$dir" "$stamp" && return 0
+    need_to_build
+    install_packages
     mkdir -p .cache
     exec {lock}>.cache/setup.lock
     flock "$lock" # two verbs started at once make it one after the other
-    if ! up_to_date; then
-        need gcc gcc libc6-dev
-        need pkg-config pkg-config
-        pkg-config --exists libsystemd 2>/dev/null || packages+=(libsystemd-dev)
-        find_python >/dev/null || packages+=(python3 python3-venv python3-dev)
-        install_packages
-        packages=()
+    if ! up_to_date "$dir" "$stamp"; then
         python=$(find_python) || die "no Python 3.11 or newer with its venv module and headers"
         printf 'Setting up %s with %s ...\n' "$dir" "$python" >&2
-        "$dir/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear "$dir"
-        "$dir/bin/python" -m pip --quiet --disable-pip-version-check --no-input install "${@:4}" </dev/null >&2
-        printf '%s\n' "$stamp" >"$made"
+        "$dir/bin/python" -c 'import pip' 2>/dev/null || "$python" -m venv --clear "$dir"
+        "$dir/bin/python" -m pip --quiet --disable-pip-version-check --no-input install "${@:3}" </dev/null >&2
+        printf '%s\n' "$stamp" >"$dir/made-from"
     fi
     exec {lock}>&-
 }
@@ -80,9 +87,10 @@ make_venv() {
 # set_up [COMMAND:PACKAGE]...: the packages of these commands, and .venv with the project and all that its tests need.
 set_up() {
     local each
+    local stamp="$PWD $(<pyproject.toml)"
     need systemd-socket-activate systemd
     for each; do need "${each%%:*}" "${each#*:}"; done
+    up_to_date .venv "$stamp" || need_to_build # said now, so that one message names all that is missing
     install_packages
-    packages=()
-    make_venv .venv cysystemd "$PWD $(<pyproject.toml)" -e '.[dev,systemd-python]'
+    make_venv .venv "$stamp" -e '.[dev,systemd-python]'
 }

@@ -15,7 +15,7 @@ case ${1:-} in
         ;;
 esac
 set_up wrk:wrk
-make_venv .cache/peers gunicorn "$PWD $(<bench/requirements.txt)" -r bench/requirements.txt
+make_venv .cache/peers "$PWD $(<bench/requirements.txt)" -r bench/requirements.txt
 for name in "${benches[@]}"; do
     printf '\n== %s\n' "$name"
     .venv/bin/python "bench/$name.py" "$@"
