@@ -1,4 +1,4 @@
-# What the verbs share: Debian packages and virtual environments, made once and made again only when their list changes.
+# What the verbs share: Debian packages and the virtual environment, made once and again only when pyproject.toml changes.
 # Asks nothing and knows no verb. Sourced by ./dev in the root of the checkout.
 
 die() {
@@ -65,32 +65,26 @@ up_to_date() {
     [[ -f $1/made-from && $(<"$1/made-from") == "$2" ]] && "$1/bin/python" -c 'import pip' 2>/dev/null
 }
 
-# make_venv DIRECTORY STAMP PIP_ARGUMENT...: a virtual environment with what pip is told to install in it.
-make_venv() {
-    local dir=$1 stamp=$2 python
-    up_to_date "$dir" "$stamp" && return 0
-    need_to_build
-    install_packages
-    mkdir -p .cache
-    exec {lock}>.cache/setup.lock
-    flock "$lock" # two verbs started at once make it one after the other
-    if ! up_to_date "$dir" "$stamp"; then
-        python=$(find_python) || die "no Python 3.11 or newer with its venv module and headers"
-        printf 'Setting up %s with %s ...\n' "$dir" "$python" >&2
-        "$dir/bin/python" -c 'import pip' 2>/dev/null || "$python" -m venv --clear "$dir"
-        "$dir/bin/python" -m pip --quiet --disable-pip-version-check --no-input install "${@:3}" </dev/null >&2
-        printf '%s\n' "$stamp" >"$dir/made-from"
-    fi
-    exec {lock}>&-
-}
-
 # set_up [COMMAND:PACKAGE]...: the packages of these commands, and .venv with the project and all that its tests need.
 set_up() {
-    local each
+    local each python
     local stamp="$PWD $(<pyproject.toml)"
     need systemd-socket-activate systemd
     for each; do need "${each%%:*}" "${each#*:}"; done
-    up_to_date .venv "$stamp" || need_to_build # said now, so that one message names all that is missing
+    up_to_date .venv "$stamp" || need_to_build
     install_packages
-    make_venv .venv "$stamp" -e '.[dev,systemd-python]'
+    up_to_date .venv "$stamp" && return 0
+
+    mkdir -p .cache
+    exec {lock}>.cache/setup.lock
+    flock "$lock" # two verbs started at once make it one after the other
+    if ! up_to_date .venv "$stamp"; then
+        python=$(find_python) || die "no Python 3.11 or newer with its venv module and headers"
+        printf 'Setting up .venv with %s ...\n' "$python" >&2
+        .venv/bin/python -c 'import pip' 2>/dev/null || "$python" -m venv --clear .venv
+        .venv/bin/python -m pip --quiet --disable-pip-version-check --no-input \
+            install -e '.[dev,systemd-python]' </dev/null >&2
+        printf '%s\n' "$stamp" >.venv/made-from
+    fi
+    exec {lock}>&-
 }

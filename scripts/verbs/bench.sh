@@ -3,8 +3,8 @@
 # Usage: ./dev bench [NAME] [--short] [ARGUMENTS]
 #
 # NAME is a file of bench/ that says what it measures (./dev bench NAME --help): edge, wake, throughput. Without a name all
-# run, one after the other. --short is the form that CI runs: the same claims, fewer rounds. The servers to compare with
-# are installed from PyPI into .cache/peers, never beside the project.
+# run, one after the other. --short is the form that CI runs: the same claims, fewer rounds. A benchmark installs the servers
+# that it compares with into .cache/peers, never beside the project.
 benches=(edge wake throughput)
 case ${1:-} in
     '' | -*) ;;
@@ -14,8 +14,7 @@ case ${1:-} in
         shift
         ;;
 esac
-set_up wrk:wrk
-make_venv .cache/peers "$PWD $(<bench/requirements.txt)" -r bench/requirements.txt
+set_up wrk:wrk gcc:gcc
 for name in "${benches[@]}"; do
     printf '\n== %s\n' "$name"
     .venv/bin/python "bench/$name.py" "$@"
