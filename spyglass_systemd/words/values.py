@@ -1,0 +1,167 @@
+"""What the value of an option may be, as functions of text and of what TOML has for it. Knows no option by name.
+
+Each raises ValueError with a message that says what is expected.
+"""
+
+from __future__ import annotations
+
+from spyglass_systemd.words.spans import parse_span
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SIZES = {"": 1, "B": 1} | {
+    unit: 1024**power for power, letter in enumerate("KMG", 1) for unit in (letter, f"{letter}iB")
+}
+_YES, _NO, _OFF = ("true", "yes", "on", "1"), ("false", "no", "off", "0"), ("off", "never")
+_DIGITS = "0123456789"
+_NAME_LIMIT = 64
+
+
+def text(value: object) -> str:
+    """Any text without a control character in it."""
+    if not isinstance(value, str):
+        raise _wrong(value, "text (put it into quotes)")
+    if any(character < " " or character == "\x7f" for character in value):
+        raise _wrong(value, "text without control characters")
+    return value
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """One text or a list of them."""
+    return tuple(text(item) for item in value) if isinstance(value, list) else (text(value),)
+
+
+def variables(value: object) -> dict[str, str]:
+    """`NAME=VALUE`, or a TOML table of texts and whole numbers."""
+    if isinstance(value, str):
+        name, equals, content = value.partition("=")
+        if not equals:
+            raise _wrong(value, "NAME=VALUE")
+        value = {name: content}
+    if not isinstance(value, dict):
+        raise _wrong(value, 'a table of variables, as in [environment] NAME = "value"')
+    found = {}
+    for name, content in value.items():
+        if isinstance(content, bool) or not isinstance(content, str | int):
+            raise _wrong(content, f"text, and {name} must be (put it into quotes)")
+        if not name or "=" in name or "\0" in f"{name}{content}":
+            raise _wrong(f"{name}={content}", "a variable of an environment")
+        found[name] = str(content)
+    return found
+
+
+def switch(value: object) -> bool:
+    """On or off."""
+    if value is True or value in _YES:
+        return True
+    if value is False or value in _NO:
+        return False
+    raise _wrong(value, "true or false")
+
+
+def one_of(*words: str) -> Callable[[object], str]:
+    """The function for an option that takes one of `words`."""
+
+    def choice(value: object) -> str:
+        if value not in words:
+            raise _wrong(value, f"one of {', '.join(words)}")
+        return str(value)
+
+    return choice
+
+
+def number(value: object) -> int:
+    """0, 1, 2 ..."""
+    if isinstance(value, str) and value and not value.strip(_DIGITS):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise _wrong(value, "a whole number")
+    return value
+
+
+def count(value: object) -> int:
+    """1, 2, 3 ..."""
+    found = number(value)
+    if not found:
+        raise _wrong(value, "a whole number from 1 on")
+    return found
+
+
+def span_or_off(value: object) -> float | None:
+    """Seconds, more than 0; None for off."""
+    found = _span(value)
+    if found == 0:
+        raise _wrong(value, "a span of time above 0 (off is never)")
+    return found
+
+
+def span(value: object) -> float:
+    """Seconds, 0 or more."""
+    found = _span(value)
+    if found is None:
+        raise _wrong(value, "possible here: a span of time with an end is needed")
+    return found
+
+
+def limit(value: object) -> float:
+    """Seconds, more than 0."""
+    found = span(value)
+    if not found:
+        raise _wrong(value, "a span of time above 0")
+    return found
+
+
+def size(value: object) -> int:
+    """Bytes: `65536`, `64KiB`, `1M`; K, M and G are powers of 1024."""
+    if isinstance(value, str):
+        unit = value.lstrip(_DIGITS)
+        digits, scale = value.removesuffix(unit), _SIZES.get(unit.strip())
+        value = int(digits) * scale if digits and scale else value
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise _wrong(value, "a size: write bytes (65536) or units (64KiB, 1MiB)")
+    return value
+
+
+def size_or_off(value: object) -> int | None:
+    """Bytes; None for off, no limit."""
+    return None if isinstance(value, str) and value in _OFF else size(value)
+
+
+def app(value: object) -> str:
+    """`module:attribute` or `module:factory()`, dots allowed on both sides."""
+    spec = text(value)
+    module, _, attribute = spec.partition(":")
+    names = [*module.split("."), *attribute.removesuffix("()").split(".")]
+    if module.endswith(".py") or not all(name.isidentifier() for name in names):
+        raise _wrong(value, "an app: write module:attribute (blog.wsgi:application) or module:factory()")
+    return spec
+
+
+def label(value: object) -> str:
+    """A word for log lines and listeners."""
+    found = text(value)
+    if not 0 < len(found) <= _NAME_LIMIT or not found.isascii() or any(letter in found for letter in " :=/"):
+        raise _wrong(value, f"a name: up to {_NAME_LIMIT} ASCII characters without space, colon, equals sign or slash")
+    return found
+
+
+def mount(value: object) -> str:
+    """The path that an app is mounted at, as SCRIPT_NAME has it: "" or `/blog`."""
+    found = text(value)
+    if found and (not found.startswith("/") or found.endswith("/")):
+        raise _wrong(value, "a path prefix: write it as in /blog, with no slash at its end")
+    return found
+
+
+def _span(value: object) -> float | None:
+    if isinstance(value, str):
+        return parse_span(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise _wrong(value, "a span of time: write seconds (90) or units (5min, 1h 30min, 250ms)")
+    return float(value)
+
+
+def _wrong(value: object, expected: str) -> ValueError:
+    return ValueError(f"{value!r} is not {expected}")
