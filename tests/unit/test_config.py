@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+
+from spyglass_systemd.protocols.config import read
+from spyglass_systemd.words.errors import ConfigError
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(content):
+        path = tmp_path / "blog.toml"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(path)
+
+    return write
+
+
+def test_each_type_of_toml_becomes_the_value_of_its_option(written):
+    path = written("""
+app = "blog.wsgi:application"
+idle = "1h 30min"
+doze = 300
+drain = 2.5
+workers = 3
+preload = false
+body_limit = "20MiB"
+spool = 4096
+pythonpath = ["lib", "vendor"]
+listen = "http=127.0.0.1:8000"
+user = "blog"
+
+[environment]
+A = "1"
+PORT = 8000
+""")
+    assert read(path) == {
+        "app": "blog.wsgi:application",
+        "idle": 5400.0,
+        "doze": 300.0,
+        "drain": 2.5,
+        "workers": 3,
+        "preload": False,
+        "body_limit": 20 * 1024 * 1024,
+        "spool": 4096,
+        "pythonpath": ("lib", "vendor"),
+        "listen": ("http=127.0.0.1:8000",),
+        "user": "blog",
+        "environment": {"A": "1", "PORT": "8000"},
+    }
+
+
+def test_listeners_may_be_a_list(written):
+    assert read(written('listen = ["8000", "unix:/run/x"]')) == {"listen": ("8000", "unix:/run/x")}
+
+
+def test_an_empty_file_sets_nothing(written):
+    assert read(written("")) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "says", "hint"),
+    [
+        ("idle = \n", "is not TOML: .* line 1", "a line looks like"),
+        ('app = "a:b"\nidle = 5\nidle = 6\n', "is not TOML: .* line 3", ""),
+        (b"app = '\xff'", "is not TOML: .*utf-8", ""),
+        ("# idel = 1\n\nidel = 5", ":3: there is no key 'idel'", "did you mean idle?"),
+        ('"idel" = 5', ":1: there is no key 'idel'", "did you mean idle?"),
+        ("min-awake = 5", ":1: there is no key 'min-awake'", "did you mean min_awake?"),
+        ("qqq = 5", ":1: there is no key 'qqq'", ""),
+        ("config = 'x'", ":1: there is no key 'config'", ""),
+        ("lookout_pid = 5", ":1: there is no key 'lookout_pid'", ""),
+        ("[listeners.http]\napp = 'a:b'", ":1: there is no key 'listeners'", "did you mean listen?"),
+        ("idle = 'soon'", ":1: idle: 'soon' is not a span of time", "idle: Go to sleep"),
+        ("app = 'a:b'\nworkers = 0", ":2: workers: 0 is not a whole number from 1 on", "workers: Fork"),
+        ("app = 'a:b'\n[environment]\nA = true", ":2: environment: True is not text", "Set this variable"),
+        ("environment.A = 1.5", ":1: environment: 1.5 is not text", ""),
+        ("'\\u0069dle' = 5", ": there is no key '.*u0069dle'", ""),
+        ('"\\u0069dlee" = 5', "blog.toml: there is no key 'idlee'", "did you mean idle?"),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_line_and_what_to_do(written, content, says, hint):
+    path = written(content)
+    with pytest.raises(ConfigError, match=says) as caught:
+        read(path)
+    assert caught.value.message.startswith(path)
+    assert hint in caught.value.hint
+    assert caught.value.exit_code == 78
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"nope\.toml cannot be read: No such file"):
+        read(str(tmp_path / "nope.toml"))
