@@ -1,0 +1,62 @@
+"""The front door: which verb, and what a person sees of an error. Knows no option; `serve` passes through untouched."""
+
+from __future__ import annotations
+
+import sys
+
+from spyglass_systemd.words.errors import SpyglassError, UsageError
+
+BUG = 70  # EX_SOFTWARE of sysexits(3)
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+VERBS = ("lookout", "serve", "version", "help")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run what `argv` says (sys.argv without it); the exit code."""
+    try:
+        return _run(sys.argv[1:] if argv is None else argv)
+    except SpyglassError as error:
+        trace = getattr(error, "trace", "")
+        sys.stderr.write(f"{trace.rstrip()}\nspyglass: {error}\n" if trace else f"spyglass: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception:  # noqa: BLE001  # a bug: its traceback and an exit code that says so
+        sys.excepthook(*sys.exc_info())
+        sys.stderr.write("spyglass: this is a bug of spyglass-systemd, please report it with the lines above\n")
+        return BUG
+
+
+def _run(words: list[str]) -> int:
+    verb, rest = (words[0], words[1:]) if words else ("", [])
+    if verb in {"serve", "lookout"}:
+        options = rest[: rest.index("--")] if "--" in rest else rest
+        if "--help" in options or "-h" in options:
+            return _help(verb)
+        if verb == "serve":  # every wake passes here
+            from spyglass_systemd.processes import serve  # noqa: PLC0415  # one verb is run, one is imported
+
+            return serve.run(rest)
+        from spyglass_systemd.cli import lookout  # noqa: PLC0415
+
+        return lookout.run(rest)
+    if verb in {"version", "--version", "-V"}:
+        from spyglass_systemd import __version__  # noqa: PLC0415
+
+        sys.stdout.write(f"spyglass-systemd {__version__}\n")
+        return 0
+    if verb in {"help", "--help", "-h"}:
+        return _help(*rest[:1])
+    if not verb:
+        raise UsageError("there is no verb", hint="see spyglass --help")
+    from spyglass_systemd.words.nearest import nearest  # noqa: PLC0415
+
+    near = nearest(verb, VERBS)
+    raise UsageError(f"there is no verb {verb!r}", hint=f"did you mean {near}?" if near else "see spyglass --help")
+
+
+def _help(verb: str = "") -> int:
+    from spyglass_systemd.cli import help as pages  # noqa: PLC0415
+
+    sys.stdout.write(pages.command_help(verb) if verb in pages.VERBS else pages.OVERVIEW)
+    return 0
