@@ -1,5 +1,8 @@
-"""The gate between one worker's loop and the Master: when to accept, when an answer is the last one, when all is quiet.
-Knows no protocol and makes no connection; a backend asks it and tells it."""
+"""The gate between one worker's loop and the Master.
+
+It says when to accept, when an answer is the last one, and when all is quiet. Knows no protocol and makes no
+connection; a backend asks it and tells it.
+"""
 
 from __future__ import annotations
 
@@ -78,8 +81,11 @@ class Gate:
         return self._channel.fileno()
 
     def leave_listeners(self) -> None:
-        """Call when the listeners are out of the poll set. Where there is no way back they are closed, so that an
-        address whose Lookout died can be bound again while the last answers are still on their way."""
+        """Call when the listeners are out of the poll set.
+
+        Where there is no way back they are closed, so that an address whose Lookout died can be bound again while the
+        last answers are still on their way.
+        """
         if self._final:
             for listener in self._listeners:
                 os.close(listener.fd)

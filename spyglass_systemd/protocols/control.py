@@ -1,12 +1,13 @@
-"""Framed messages and descriptors between two of our processes, over a socketpair. Never blocks, never raises for a
-peer that is gone; knows nothing of what the messages mean."""
+"""Framed messages and descriptors between two of our processes, over a socketpair.
+
+Never blocks and never raises for a peer that is gone; knows nothing of what the messages mean.
+"""
 
 from __future__ import annotations
 
+import _socket
 import os
 import sys
-
-import _socket
 
 from spyglass_systemd.words.reports import Report, decode, encode
 
@@ -82,6 +83,11 @@ class Channel:
                 raise ValueError(f"a message of over {_RECEIVE} bytes")
             messages.append((decode(data), _rights(ancillary)))
         return messages
+
+    def detach(self) -> int:
+        """The descriptor, no longer ours to close: for handing this end to another process."""
+        self.closed = True
+        return self._sock.detach()
 
     def close(self) -> None:
         """Close this end and every descriptor that was not sent."""

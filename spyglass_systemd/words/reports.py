@@ -8,7 +8,7 @@ TEXT_LIMIT = 48 * 1024  # characters of one text field; a message must fit into 
 class Report:
     """One message: its fields are its slots, in order; each is an `int` or a `str`, as its annotation says."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     def __init__(self, *values: int | str) -> None:
         if len(values) != len(self.__slots__):
@@ -17,7 +17,7 @@ class Report:
             setattr(self, name, value)
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and encode(self) == encode(other)  # type: ignore[arg-type]  # same type
+        return isinstance(other, Report) and encode(self) == encode(other)
 
     def __hash__(self) -> int:
         return hash(encode(self))
@@ -30,12 +30,12 @@ class Report:
 
 
 class Fork(Report):
-    """Fork worker number `worker` on scoreboard row `row` for apps of group `group`; its control socket comes along."""
+    """Fork worker number `worker` of `generation` on scoreboard row `row`; its control socket comes along."""
 
-    __slots__ = ("worker", "row", "group")
+    __slots__ = ("worker", "row", "generation")
     worker: int
     row: int
-    group: str
+    generation: int
 
 
 class Stop(Report):
@@ -48,16 +48,16 @@ class Stop(Report):
 
 
 class Loaded(Report):
-    """The app is imported: `import_us` microseconds; `group` and `kind` of each group of apps, `threads` still alive."""
+    """The app is imported: `import_us` microseconds, its `kind`, and how many `threads` of it are still alive."""
 
-    __slots__ = ("import_us", "kinds", "threads")
+    __slots__ = ("import_us", "kind", "threads")
     import_us: int
-    kinds: str
+    kind: str
     threads: int
 
 
 class Broken(Report):
-    """The app cannot be loaded (or a worker cannot start it): one line, and the traceback from the app's first frame."""
+    """The app cannot be loaded, or a worker cannot start it: one line, and the traceback from the app's first frame."""
 
     __slots__ = ("summary", "trace")
     summary: str

@@ -1,0 +1,37 @@
+"""One turn's time: what is due now, and when the loop must look again. Waits for nothing itself."""
+
+from __future__ import annotations
+
+import time
+
+FOREVER = float("inf")
+
+
+class Alarm:
+    """`due(t)` says whether `t` is reached, and otherwise has the loop look again then.
+
+    So each check says itself when it wants to be asked, and no deadline is kept in two places. All times are monotonic
+    seconds.
+    """
+
+    __slots__ = ("at", "now")
+
+    def __init__(self) -> None:
+        self.now = time.monotonic()
+        self.at = FOREVER
+
+    def reset(self) -> None:
+        """A new turn begins."""
+        self.now, self.at = time.monotonic(), FOREVER
+
+    def due(self, at: float) -> bool:
+        """Whether `at` is reached."""
+        if at <= self.now:
+            return True
+        self.at = min(self.at, at)
+        return False
+
+    @property
+    def timeout_ms(self) -> float | None:
+        """For poll(2): how long to wait, None for ever."""
+        return None if self.at == FOREVER else max(0.0, self.at - time.monotonic()) * 1000

@@ -1,0 +1,80 @@
+"""A broken app, seen by its Master. Forks nothing and knows no state.
+
+What broke, who was told, when to try again, and the fuse that answers meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from spyglass_systemd.policy import respawn
+from spyglass_systemd.processes.alarm import FOREVER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from spyglass_systemd.processes.alarm import Alarm
+    from spyglass_systemd.processes.fuse import Fuse
+    from spyglass_systemd.protocols.journal import Log
+    from spyglass_systemd.words.listener import Listener
+    from spyglass_systemd.words.options import Settings
+
+_ERROR, _WARNING = 3, 4  # syslog(3)
+
+
+class Failure:
+    """`attempts` that failed in a row; `summary` of the last one, "" while the app works."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._told = ""
+        self.fuse: Fuse | None = None
+        self.attempts = 0
+        self.summary = ""
+        self.since = 0.0
+        self.retry_at = FOREVER
+
+    def open(self, listeners: tuple[Listener, ...], settings: Settings) -> None:
+        """Begin to answer for the app."""
+        from spyglass_systemd.processes.fuse import Fuse  # noqa: PLC0415  # loaded on failure only
+
+        self.since = time.monotonic()
+        self.fuse = Fuse(listeners, settings.kind, settings.header_timeout)
+
+    def note(self, summary: str, trace: str, *, at_once: bool) -> None:
+        """It failed (again). The traceback is logged once, the failure each time; `at_once`: without a pause."""
+        self.attempts += 1
+        self.summary = summary
+        pause = 0.0 if at_once else respawn.delay(self.attempts, jitter=os.urandom(1)[0] / 1280)
+        self.retry_at = time.monotonic() + pause
+        if self.fuse is not None:
+            self.fuse.retry_after = max(1, round(pause))
+        known, self._told = self._told == summary + trace, summary + trace
+        text = summary if known or not trace else f"{summary}\n{trace.rstrip()}"
+        self._log.event("failed", _WARNING if known else _ERROR, text, attempt=self.attempts, retry=f"{pause:.1f}s")
+
+    def mended(self) -> None:
+        """The app works. Those whom the fuse still talks to are seen off."""
+        self.attempts, self.summary, self._told, self.retry_at = 0, "", "", FOREVER
+
+    @property
+    def refused(self) -> int:
+        return self.fuse.refused if self.fuse is not None else 0
+
+    @property
+    def talking(self) -> bool:
+        return self.fuse is not None and self.fuse.open > 0
+
+    def quiet_since(self) -> float:
+        """When the last connection was answered, in monotonic seconds."""
+        return max(self.since, self.fuse.last_activity if self.fuse is not None else 0.0)
+
+    def check(self, alarm: Alarm) -> None:
+        """Close what has been talked to for too long; forget a fuse that has nobody left to talk to."""
+        if self.fuse is not None:
+            self.fuse.expire(alarm.now)
+            deadline = self.fuse.deadline()
+            if deadline is not None:
+                alarm.due(deadline)
+            if not self.summary and not self.fuse.open:
+                self.fuse = None

@@ -1,0 +1,101 @@
+"""What a .service runs: from a command line and inherited listeners to a Master. Knows no click; imports late."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from spyglass_systemd.processes import template
+from spyglass_systemd.protocols import activation, scoreboard
+from spyglass_systemd.protocols.scoreboard import Scoreboard
+from spyglass_systemd.words import options
+from spyglass_systemd.words.errors import ConfigError, SpyglassError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from spyglass_systemd.processes.roster import Generation
+    from spyglass_systemd.words.listener import Listener
+    from spyglass_systemd.words.options import Settings
+
+# ### Why is the Template forked before there is a Master?
+# Because somebody waits. When a connection is in a backlog, the one thing that takes time is the import of the app, and
+# nothing of the Master's state table, clock and log is needed for it. So the Template is forked as soon as listeners
+# and settings are known, and the request for its first worker is sent along; the rest of the Master is imported while
+# the app is, on another core if there is one.
+#
+# ### Why is a broken configuration no reason to exit?
+# Because we hold listeners, and a service that fails at each start costs its port. A Master with a configuration that
+# it cannot read says so in the log and answers 503 until it can. Without listeners nobody waits, and the exit code
+# tells: 64 for the command line, 78 for the file.
+
+
+def run(argv: list[str]) -> int:
+    """`spyglass serve`: the exit code. Raises UsageError, ConfigError or ActivationError while nobody waits for us."""
+    python_us, began = time.process_time_ns() // 1000, time.monotonic()
+    trouble: SpyglassError | None = None
+    try:
+        settings = _settle(argv)
+    except (UsageError, ConfigError) as error:
+        if "LISTEN_FDS" not in os.environ:
+            raise
+        trouble, settings = error, options.Settings(name="spyglass")
+    listeners = activation.take(os.environ, os.getpid())
+    board = _board(settings)
+    board.header[scoreboard.H_PYTHON_US] = python_us
+    board.header[scoreboard.H_BEGAN] = int(began * 1e9)
+    first = None if trouble is not None else _first(listeners, board, settings)
+
+    from spyglass_systemd.processes.master import Master  # noqa: PLC0415  # see above
+    from spyglass_systemd.protocols.journal import Log  # noqa: PLC0415
+    from spyglass_systemd.protocols.notify import Notifier  # noqa: PLC0415
+
+    log = Log(settings.name, f"master pid={os.getpid()}", environ=os.environ, level=settings.log_level)
+    notifier = Notifier.from_environ(os.environ, os.getpid())
+    return Master(
+        settings,
+        listeners,
+        board,
+        log,
+        notifier,
+        reread=lambda: _settle(argv),
+        began=began,
+        first=first,
+        trouble=trouble,
+    ).run()
+
+
+def _settle(argv: list[str]) -> Settings:
+    flags, _ = options.parse_flags(argv, "serve")
+    file: dict[str, object] = {}
+    if "config" in flags:
+        from spyglass_systemd.protocols import config  # noqa: PLC0415  # a TOML parser is 12 ms
+
+        file = config.read(str(flags["config"]))
+    return options.settle(flags, file)
+
+
+def _board(settings: Settings) -> Scoreboard:
+    """In $RUNTIME_DIRECTORY; where that is missing or full, in memory: an app does not stop because nobody can look."""
+    directory = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    rows = max(64, 8 * settings.workers)
+    try:
+        return Scoreboard.create(directory, rows, os.getpid())
+    except OSError:
+        return Scoreboard.create("", rows, os.getpid())
+
+
+def _first(listeners: tuple[Listener, ...], board: Scoreboard, settings: Settings) -> Generation | None:
+    """The first Template, if somebody waits already."""
+    poll = select.poll()
+    for listener in listeners:
+        poll.register(listener.fd, select.POLLIN)
+    row = board.free_row()
+    if row is None or not poll.poll(0):
+        return None
+    try:
+        generation = template.start(1, listeners, board, settings, ())
+    except OSError:  # the Master will try again, and say why it cannot
+        return None
+    template.hire(generation, 1, row)
+    return generation

@@ -1,0 +1,180 @@
+"""The Template: imports the app once and forks the workers. It serves nothing, accepts nothing, decides nothing."""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import sys
+import time
+
+from spyglass_systemd.backends import registry
+from spyglass_systemd.processes import worker
+from spyglass_systemd.processes.roster import Generation, WorkerHandle
+from spyglass_systemd.protocols import apps, control, offspring
+from spyglass_systemd.protocols.control import Channel
+from spyglass_systemd.protocols.scoreboard import BOOTING
+from spyglass_systemd.words.errors import AppError
+from spyglass_systemd.words.reports import Broken, Fork, Forked, Loaded, NotForked, Reaped, Stop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from spyglass_systemd.protocols.scoreboard import Row, Scoreboard
+    from spyglass_systemd.words.listener import Listener
+    from spyglass_systemd.words.options import Settings
+
+# ### Why a process between the Master and its workers?
+# Because loaded code cannot be unloaded. Whoever imports the app is what the app made of it, until it exits: its
+# modules, its threads, its signal handlers, its open files. If the Master did it, the Master could not answer 503 while
+# the app is broken, could not load new code beside the old, could not drop the app and stay. So a process is forked
+# that is worth nothing: it imports the app, and everything that can go wrong there goes wrong in it.
+#
+# What it costs: one fork of a small process, less than a millisecond. What it gives besides: the workers are forked
+# from a process that has the app in memory, so they share its pages and are there in milliseconds.
+#
+# ### What does it own after the fork?
+# The list is here and nowhere else. **Closed, by name**: what the Master lists (its ends of all channels, its pidfds,
+# its signal pipe). Never by range: libsystemd keeps a descriptor of its own for the journal, a range would close it,
+# the next accepted connection would get its number, and the next log entry would be sent to a client. **Reset**:
+# signals (offspring.fork), LISTEN_* (already gone), NOTIFY_SOCKET and WATCHDOG_*, which both libraries read at every
+# call and which would let the app speak for us. **Kept**: the listeners, the scoreboard, its end of one channel.
+#
+# ### Who sees a worker die?
+# Only a parent can wait for a process, and the parent is the Template. But the Master must know, also when the Template
+# is dead. So the Template opens the worker's pidfd while it cannot have reaped it yet, and passes it on: its readiness
+# is the death, for the Master as for the Template. What only the Template can tell is the exit status.
+
+
+def start(
+    number: int,
+    listeners: tuple[Listener, ...],
+    board: Scoreboard,
+    settings: Settings,
+    foreign: tuple[int, ...],
+) -> Generation:
+    """Fork a Template that imports the app, from a Master that never does. Raises OSError as fork(2)."""
+    ours, theirs = control.pair()
+    try:
+        pid, pidfd = offspring.fork(
+            lambda: run(theirs, (ours.fileno(), *foreign), listeners, board, settings),
+        )
+    except OSError:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return Generation(number, pid, pidfd, ours, time.monotonic())
+
+
+def hire(generation: Generation, number: int, row: Row) -> WorkerHandle:
+    """Ask a Template for worker `number`.
+
+    One that still imports the app reads this when it is done: the request for the first worker is sent before the app
+    is there, and costs no round trip.
+    """
+    ours, theirs = control.pair()
+    row.enter(BOOTING)  # taken; the worker claims it
+    handle = WorkerHandle(number, generation.number, ours, row, time.monotonic())
+    generation.workers[number] = handle
+    generation.channel.send(Fork(number, row.index, generation.number), (theirs.detach(),))
+    return handle
+
+
+def run(
+    channel: Channel,
+    foreign: tuple[int, ...],
+    listeners: tuple[Listener, ...],
+    board: Scoreboard,
+    settings: Settings,
+) -> None:
+    """The body of a Template's process. `foreign` are the Master's descriptors. Returns when told to, or orphaned."""
+    for fd in foreign:
+        os.close(fd)
+    for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
+        os.environ.pop(name, None)
+    began = time.monotonic_ns()
+    # The collector would look at every new module's objects again and again while none of them can be garbage; then
+    # they are put out of its sight, or the first collection in a worker would write to every shared page.
+    gc.disable()
+    try:
+        apps.enter(settings)
+        app, kind = None, settings.kind
+        if settings.preload:
+            app = apps.load(settings.app)
+            kind = apps.kind_of(app) if kind == "auto" else kind
+            registry.backend(kind)
+    except AppError as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        channel.send(Broken(error.message + hint, error.trace))
+        return
+    gc.freeze()
+    threads = len(os.listdir("/proc/self/task")) - 1
+    channel.send(Loaded((time.monotonic_ns() - began) // 1000, kind, threads))
+    _Nursery(channel, listeners, board, settings, app).run()
+
+
+class _Nursery:
+    """Forks on request, reports deaths."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        listeners: tuple[Listener, ...],
+        board: Scoreboard,
+        settings: Settings,
+        app: Any,
+    ) -> None:
+        self._channel = channel
+        self._listeners = listeners
+        self._board = board
+        self._settings = settings
+        self._app = app
+        self._children: dict[int, tuple[int, int]] = {}  # pidfd: (worker, pid)
+        self._poll = select.poll()
+
+    def run(self) -> None:
+        self._poll.register(self._channel.fileno(), select.POLLIN)
+        while not self._channel.closed:
+            for report, fds in self._channel.receive():
+                if isinstance(report, Stop):
+                    return
+                if isinstance(report, Fork):
+                    self._fork(report, Channel(fds[0]))
+            events = select.POLLIN | (select.POLLOUT if self._channel.pending else 0)
+            self._poll.modify(self._channel.fileno(), events)
+            for fd, _ in self._poll.poll():
+                if fd in self._children:
+                    self._reap(fd)
+            self._channel.flush()
+
+    def _fork(self, request: Fork, line: Channel) -> None:
+        born_ns = time.monotonic_ns()
+        try:
+            pid, pidfd = offspring.fork(lambda: self._become_worker(request, line, born_ns))
+        except OSError as error:
+            line.close()
+            self._channel.send(NotForked(request.worker, error.strerror or "unknown"))
+            return
+        line.close()
+        self._children[pidfd] = (request.worker, pid)
+        self._poll.register(pidfd, select.POLLIN)
+        took_us = (time.monotonic_ns() - born_ns) // 1000
+        self._channel.send(Forked(request.worker, pid, took_us), (os.dup(pidfd),))
+
+    def _become_worker(self, request: Fork, line: Channel, born_ns: int) -> None:
+        self._channel.close()
+        for pidfd in self._children:
+            os.close(pidfd)
+        row = self._board.rows[request.row]
+        row.claim(os.getpid(), request.worker, request.generation, born_ns)
+        sys.stdin = None  # a worker has no person to ask
+        worker.run(line, row, self._listeners, self._app, self._settings, born_ns=born_ns)
+
+    def _reap(self, pidfd: int) -> None:
+        number, pid = self._children.pop(pidfd)
+        self._poll.unregister(pidfd)
+        os.close(pidfd)
+        _, status = os.waitpid(pid, 0)
+        self._channel.send(Reaped(number, pid, status))

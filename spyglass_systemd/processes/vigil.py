@@ -1,0 +1,121 @@
+"""Watches for the moment to fall asleep: when to ask, and what the answers prove. Ends nothing; it names an event."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from spyglass_systemd.policy import quiesce
+from spyglass_systemd.policy.idle import IdlePolicy
+from spyglass_systemd.protocols import strangers
+from spyglass_systemd.words.states import Event
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from spyglass_systemd.processes.alarm import Alarm
+    from spyglass_systemd.processes.crew import Crew
+    from spyglass_systemd.protocols.scoreboard import Scoreboard
+    from spyglass_systemd.words.listener import Listener
+    from spyglass_systemd.words.options import Settings
+
+_LOOK_AGAIN = 1.0  # seconds between two looks at an app that is only kept awake by something open
+_PROOF_LOOK = 0.05  # seconds between two looks at a quiesce that is not answered yet
+_PROOF_LIMIT = 10.0  # seconds in which a worker with nothing open answers a quiesce; else it hangs
+
+
+class Vigil:
+    """`armed` is when the present state was entered, `began` when the process did, in monotonic seconds."""
+
+    def __init__(
+        self, settings: Settings, listeners: tuple[Listener, ...], board: Scoreboard, crew: Crew, began: float
+    ) -> None:
+        self._listeners = listeners
+        self._board = board
+        self._crew = crew
+        self._began = began
+        self._asked = 0.0
+        self.armed = began
+        self.kept_by: tuple[tuple[int, str], ...] = ()
+        self.adopt(settings)
+
+    def adopt(self, settings: Settings) -> None:
+        """Go by these settings from now on."""
+        self._settings = settings
+        self._policy = IdlePolicy(settings.idle, settings.doze, settings.min_awake)
+
+    def over(self, since: float, limit: float | None, alarm: Alarm) -> bool:
+        """Whether `limit` seconds are over since `since`, the process is old enough to end, and nobody waits."""
+        if limit is None:
+            return False
+        return alarm.due(max(since + limit, self._began + self._settings.min_awake)) and not self.pending()
+
+    def awake(self, alarm: Alarm) -> Event | None:
+        """Whether the app may doze, or sleep. Not while a process imports, boots or leaves."""
+        if self._crew.roster.unsettled:
+            return None
+        left = self._policy.dozes_in(self._board.snapshot(), self.armed, alarm.now)
+        if left is not None and alarm.due(alarm.now + left):
+            return Event.WENT_DOZY
+        return self.dozing(alarm)
+
+    def dozing(self, alarm: Alarm) -> Event | None:
+        """Whether the app may sleep."""
+        seen = self._board.snapshot()
+        left = self._policy.sleeps_in(seen, self.armed, self._began, alarm.now)
+        if left is None:
+            # Something is open, and its end is no message. Look again when it can matter, and then now and then.
+            if self._policy.idle is not None:
+                again = max(self.armed, seen.last_activity_ns / 1e9) + self._policy.idle
+                alarm.due(max(again, alarm.now + min(_LOOK_AGAIN, max(self._policy.idle / 4, 0.02))))
+        elif alarm.due(alarm.now + left) and not self._kept_awake(alarm):
+            return Event.WENT_IDLE
+        return None
+
+    def begin(self, aim: str) -> None:
+        """Ask the workers."""
+        self._asked = time.monotonic()
+        self._crew.quiesce(aim)
+
+    def proof(self, alarm: Alarm) -> Event | None:
+        """What the answers to the quiesce come to, None while some are out."""
+        proof = self._crew.proof
+        if proof is None:
+            return Event.STIRRED
+        if proof.verdict == quiesce.WAITING:
+            if alarm.due(self._asked + _PROOF_LIMIT):
+                self._crew.end_silent()
+                return Event.STIRRED
+            alarm.due(alarm.now + _PROOF_LOOK)
+            # A worker that runs a request cannot read our question; but its row says that somebody came.
+            return Event.STIRRED if self._board.snapshot().open else None
+        if proof.verdict == quiesce.MOVED:
+            return Event.STIRRED
+        # ### May a connection be lost when we fall asleep?
+        # No. Between "nobody is busy" and the last worker's exit a client may still connect. Either a worker has
+        # accepted it: then that worker was not quiet, or its counts differ from those of the decision, and we are not
+        # here. Or none has, and none will, for all have stopped: then it lies in the backlog of a listener that the
+        # Lookout still holds. If it came before this poll, we see it and resume. If it comes after, it is there when we
+        # are gone, and the Lookout starts us again. The worst case is a needless wake.
+        if self.pending():
+            return Event.CONNECTION
+        if proof.aim == quiesce.DOZE:
+            return Event.DOZE_PROVEN
+        return Event.STIRRED if self._kept_awake(alarm) else Event.SLEEP_PROVEN
+
+    def pending(self) -> tuple[Listener, ...]:
+        """The listeners in whose backlog a connection waits."""
+        poll = select.poll()
+        for listener in self._listeners:
+            poll.register(listener.fd, select.POLLIN)
+        ready = {fd for fd, _ in poll.poll(0)}
+        return tuple(listener for listener in self._listeners if listener.fd in ready)
+
+    def _kept_awake(self, alarm: Alarm) -> bool:
+        """Whether a process that the app started is still at work; systemd would kill it without a word."""
+        if self._settings.ignore_subprocesses:
+            return False
+        self.kept_by = strangers.find(self._crew.roster.pids, os.environ, self._settings.lookout_pid)
+        if self.kept_by:
+            alarm.due(alarm.now + _LOOK_AGAIN)
+        return bool(self.kept_by)

@@ -1,0 +1,114 @@
+"""From `module:attribute` to a callable, in the process that may be spoilt by it: the Template. Forks nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from spyglass_systemd.words.errors import AppError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
+    from spyglass_systemd.words.options import Settings
+
+_OURS = os.path.dirname(os.path.dirname(__file__))
+_COROUTINE = 0x80  # inspect.CO_COROUTINE, and inspect is 10 ms
+_NOT_THE_APPS = ("<frozen importlib", "<frozen runpy")
+
+
+def enter(settings: Settings) -> None:
+    """Make this process look as the app expects it: environment, working directory, import path.
+
+    The paths are taken as they are written, symbolic links unresolved: a deploy that swaps `current -> releases/N`
+    must load the new release, and a path that was resolved once would name the old one for ever.
+    """
+    os.environ.update(settings.environment)
+    directory = os.path.normpath(os.path.join(os.getcwd(), settings.chdir))
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        raise AppError(
+            f"the working directory {directory} cannot be entered: {error.strerror}",
+            hint="set chdir= (--chdir) to the directory that the app's module lies in",
+        ) from None
+    paths = [os.path.normpath(os.path.join(directory, path)) for path in settings.pythonpath]
+    sys.path[:0] = [path for path in [directory, *paths] if path not in sys.path]
+    sys.path_importer_cache.clear()
+
+
+def load(spec: str) -> Any:
+    """The object that `module:attribute` or `module:factory()` names.
+
+    Raises AppError for whatever goes wrong, `SystemExit` included, with the traceback from the app's first frame on.
+    """
+    module_name, _, attribute = spec.partition(":")
+    try:
+        __import__(module_name)
+        found: Any = sys.modules[module_name]
+    except ModuleNotFoundError as error:
+        if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
+            raise AppError(
+                f"no module named {error.name!r} (looked in {', '.join(path for path in sys.path if path)})",
+                hint="set chdir= to the directory it lies in, or run with the Python of the app's virtual environment",
+            ) from None
+        raise _failed(f"importing {module_name!r}", error) from None
+    except BaseException as error:  # noqa: BLE001  # the app may raise what it likes; SystemExit is no way out of here
+        raise _failed(f"importing {module_name!r}", error) from None
+    path, call = attribute.removesuffix("()"), attribute.endswith("()")
+    for name in path.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            raise _missing(module_name, found, name) from None
+    if call:
+        try:
+            found = found()
+        except BaseException as error:  # noqa: BLE001
+            raise _failed(f"calling {spec}", error) from None
+    if not callable(found):
+        raise AppError(
+            f"{spec} is {type(found).__name__!r}, not an app that can be called",
+            hint="name the app object, or the function that makes it with () behind it: module:create_app()",
+        )
+    return found
+
+
+def kind_of(app: Any) -> str:
+    """`asgi` for what a coroutine answers, else `wsgi`."""
+    for candidate in (app, getattr(type(app), "__call__", None)):  # noqa: B004  # its function is wanted, not a test
+        code = getattr(getattr(candidate, "__func__", candidate), "__code__", None)
+        if code is not None and code.co_flags & _COROUTINE:
+            return "asgi"
+    return "wsgi"
+
+
+def _missing(module_name: str, found: Any, name: str) -> AppError:
+    import difflib  # noqa: PLC0415  # only on this path
+
+    near = difflib.get_close_matches(name, [n for n in dir(found) if not n.startswith("_")], 1)
+    hint = f"did you mean {near[0]!r}?" if near else "APP is module:attribute, or module:factory()"
+    return AppError(f"{module_name!r} has no attribute {name!r}", hint=hint)
+
+
+def _failed(doing: str, error: BaseException) -> AppError:
+    import traceback  # noqa: PLC0415  # only on this path
+
+    lines = traceback.format_exception_only(error)
+    if isinstance(error, SystemExit):
+        lines = [f"SystemExit({error.code!r})\n"]
+    trace = "".join(traceback.format_exception(type(error), error, _from_the_app(error.__traceback__)))
+    return AppError(f"{doing}: {lines[-1].strip()}", trace=trace)
+
+
+def _from_the_app(frames: TracebackType | None) -> TracebackType | None:
+    """The traceback without our frames and the import system's at its top."""
+    at = frames
+    while at is not None:
+        name = at.tb_frame.f_code.co_filename
+        if not name.startswith(_OURS) and not name.startswith(_NOT_THE_APPS):
+            return at
+        at = at.tb_next
+    return None

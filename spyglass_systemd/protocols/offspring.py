@@ -1,0 +1,104 @@
+"""Forking, watching and ending our own processes: pidfds, statuses, who else runs in our name. Decides nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from spyglass_systemd.protocols import signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from collections.abc import Callable, Iterable
+else:
+    import _signal  # the builtin under `signal`, which costs an import of `enum` at each wake
+
+# A Template and its workers sit in the Master's terminal, process group and cgroup, so they get signals that were meant
+# for the Master: Ctrl-C, `systemctl kill`. The Master decides for all, so theirs do nothing. A handler, not SIG_IGN:
+# what is ignored stays ignored over execve(2), in every program that the app starts.
+_MASTERS = (signals.HUP, signals.INT, signals.TERM, signals.TTIN, signals.TTOU, signals.USR1, signals.USR2)
+
+
+def fork(body: Callable[[], None]) -> tuple[int, int]:
+    """Run `body` in a child of ours and never return there. Returns the child's pid and its pidfd.
+
+    The child begins with every signal unblocked and at its default, except those that belong to the Master, which do
+    nothing. Raises OSError (EAGAIN, ENOMEM) as fork(2).
+    """
+    held = signals.hold()
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _become_child(body)
+    finally:
+        signals.release(held)
+    return pid, os.pidfd_open(pid)
+
+
+def _become_child(body: Callable[[], None]) -> None:
+    status = 70  # EX_SOFTWARE
+    try:
+        signals.restore()
+        for number in _MASTERS:
+            signals.ignore(number)
+        body()
+        status = 0
+    except SystemExit as exit_:
+        status = exit_.code if isinstance(exit_.code, int) else status
+    except BaseException:  # noqa: BLE001  # the last frame of a process: its traceback is all that remains
+        sys.excepthook(*sys.exc_info())
+    finally:
+        leave(status)
+
+
+def leave(status: int) -> None:
+    """End a forked process in order: its threads, its atexit functions, its streams; then at once."""
+    try:
+        threading = sys.modules.get("threading")
+        if threading is not None:
+            threading._shutdown()  # noqa: SLF001  # what Py_Finalize does first; a fork ends without it
+        import atexit  # noqa: PLC0415  # a builtin module, needed only here
+
+        atexit._run_exitfuncs()  # noqa: SLF001  # as multiprocessing does in its children
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:  # noqa: BLE001  # an atexit function of the app may raise what it likes
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(status)
+
+
+def send_signal(pidfd: int, number: int) -> None:
+    """Send a signal to the process behind `pidfd`; one that is gone is no error."""
+    try:
+        _signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        return
+
+
+def describe(status: int | None) -> str:
+    """How a process ended, for a person: `exit 3`, `signal SIGSEGV`, `signal SIGKILL`; None is not known."""
+    if status is None:
+        return "unknown"
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        names = (n for n in dir(_signal) if n.startswith("SIG") and n[3] != "_" and getattr(_signal, n) == number)
+        core = " (core dumped)" if os.WCOREDUMP(status) else ""
+        return f"signal {next(names, number)}{core}"
+    return f"exit {os.waitstatus_to_exitcode(status)}"
+
+
+def proportional_kib(pids: Iterable[int]) -> int:
+    """The proportional set size of these processes together, in KiB (proc_pid_smaps(5)); 0 where it is hidden."""
+    total = 0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/smaps_rollup", "rb") as rollup:
+                for line in rollup:
+                    if line.startswith(b"Pss:"):
+                        total += int(line.split()[1])
+                        break
+        except (OSError, ValueError):
+            continue
+    return total
