@@ -102,6 +102,7 @@ class Crew:
     @staticmethod
     def release(generation: Generation) -> None:
         """A Template that is not needed any more may leave; its workers do not need it."""
+        generation.released = True
         generation.channel.send(reports.Stop())
 
     def sources(self) -> dict[int, tuple[int, Callable[[], None]]]:
@@ -152,7 +153,7 @@ class Crew:
         generation.pidfd, generation.lost = -1, True
         for worker in [worker for worker in generation.workers.values() if not worker.pid]:
             self._bury(worker)  # it was asked for and never forked
-        if not generation.trouble[0]:
+        if not generation.trouble[0] and not generation.released:
             if generation.loaded:
                 self._log.event("template_died", 4, actor=generation.label, how=offspring.describe(status))
             what = "the Template died" if generation.loaded else "the app ended the process that imported it"

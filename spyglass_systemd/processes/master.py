@@ -52,8 +52,8 @@ class Master:
     """One app's Master on the given listeners. `run()` returns the exit code.
 
     `reread` gives the settings anew (for a reload, a retry); `began` is when the process began, in monotonic seconds;
-    `first` is the Template that was forked before this object could be made, if a connection was waiting; `trouble` is
-    what is wrong with the configuration, if something is.
+    `first` is the Template that was forked before this object could be made, for a connection on `woken_by`; `trouble`
+    is what is wrong with the configuration, if something is.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Master:
         reread: Callable[[], Settings],
         began: float,
         first: Generation | None = None,
+        woken_by: tuple[Listener, ...] = (),
         trouble: SpyglassError | None = None,
     ) -> None:
         self._settings = settings
@@ -77,6 +78,7 @@ class Master:
         self._reread = reread
         self._began = self._woke = began
         self._first = first
+        self._woken_by = woken_by
         self._trouble = trouble
         self._queue: deque[Event] = deque()
         self._alarm = Alarm()
@@ -98,7 +100,7 @@ class Master:
             self._queue.append(Event.BROKEN)
         elif self._first is not None:
             self._enter(State.WAKING)
-            self._log_wake()
+            self._log_wake(self._woken_by)
             self._crew.roster.current = self._crew.adopt(self._first)
         else:
             self._enter(State.WATCHING)
@@ -266,15 +268,14 @@ class Master:
             return
         if not self._failure.summary:
             self._woke = time.monotonic()
-            self._log_wake()
+            self._log_wake(self._vigil.pending())
         self._crew.roster.current = self._begin()
         if self._crew.roster.current is None:
             self._queue.append(Event.BROKEN)
 
-    def _log_wake(self) -> None:
+    def _log_wake(self, woken_by: tuple[Listener, ...]) -> None:
         self._board.header[scoreboard.H_WOKE] = int(self._woke * 1e9)
-        names = ",".join(listener.label for listener in self._vigil.pending())
-        self._log.event("woke", _INFO, listener=names or "-")
+        self._log.event("woke", _INFO, listener=",".join(listener.label for listener in woken_by))
 
     def _serve(self) -> None:
         header = self._board.header
@@ -299,7 +300,7 @@ class Master:
 
     def _rouse(self) -> None:
         self._woke = time.monotonic()
-        self._log_wake()
+        self._log_wake(self._vigil.pending())
 
     # ### Falling asleep
 

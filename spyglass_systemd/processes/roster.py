@@ -58,7 +58,19 @@ class WorkerHandle:
 class Generation:
     """One Template and the workers that it forked."""
 
-    __slots__ = ("born", "channel", "import_us", "kind", "lost", "number", "pid", "pidfd", "trouble", "workers")
+    __slots__ = (
+        "born",
+        "channel",
+        "import_us",
+        "kind",
+        "lost",
+        "number",
+        "pid",
+        "pidfd",
+        "released",
+        "trouble",
+        "workers",
+    )
 
     def __init__(self, number: int, pid: int, pidfd: int, channel: Channel, born: float) -> None:
         self.number = number
@@ -68,6 +80,7 @@ class Generation:
         self.born = born
         self.import_us = -1  # -1 while it imports
         self.kind = ""
+        self.released = False  # told to go
         self.lost = False  # its Template died; its workers may serve on
         self.trouble: tuple[str, str] = ("", "")  # summary and traceback of what broke
         self.workers: dict[int, WorkerHandle] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import time
 
 from spyglass_systemd.processes import template
@@ -44,7 +43,8 @@ def run(argv: list[str]) -> int:
     board = _board(settings)
     board.header[scoreboard.H_PYTHON_US] = python_us
     board.header[scoreboard.H_BEGAN] = int(began * 1e9)
-    first = None if trouble is not None else _first(listeners, board, settings)
+    woken_by = activation.waited_for(listeners)
+    first = _first(listeners, board, settings) if woken_by and trouble is None else None
 
     from spyglass_systemd.processes.master import Master  # noqa: PLC0415  # see above
     from spyglass_systemd.protocols.journal import Log  # noqa: PLC0415
@@ -61,6 +61,7 @@ def run(argv: list[str]) -> int:
         reread=lambda: _settle(argv),
         began=began,
         first=first,
+        woken_by=woken_by,
         trouble=trouble,
     ).run()
 
@@ -86,16 +87,10 @@ def _board(settings: Settings) -> Scoreboard:
 
 
 def _first(listeners: tuple[Listener, ...], board: Scoreboard, settings: Settings) -> Generation | None:
-    """The first Template, if somebody waits already."""
-    poll = select.poll()
-    for listener in listeners:
-        poll.register(listener.fd, select.POLLIN)
-    row = board.free_row()
-    if row is None or not poll.poll(0):
-        return None
+    """A Template, and the request for its first worker; None where there is no process to be had."""
     try:
         generation = template.start(1, listeners, board, settings, ())
-    except OSError:  # the Master will try again, and say why it cannot
+    except OSError:  # the Master will see the connection, try again, and say why it cannot
         return None
-    template.hire(generation, 1, row)
+    template.hire(generation, 1, board.rows[0])
     return generation

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import select
 import time
 
 from spyglass_systemd.policy import quiesce
 from spyglass_systemd.policy.idle import IdlePolicy
 from spyglass_systemd.protocols import strangers
+from spyglass_systemd.protocols.activation import waited_for
 from spyglass_systemd.words.states import Event
 
 TYPE_CHECKING = False
@@ -105,11 +105,7 @@ class Vigil:
 
     def pending(self) -> tuple[Listener, ...]:
         """The listeners in whose backlog a connection waits."""
-        poll = select.poll()
-        for listener in self._listeners:
-            poll.register(listener.fd, select.POLLIN)
-        ready = {fd for fd, _ in poll.poll(0)}
-        return tuple(listener for listener in self._listeners if listener.fd in ready)
+        return waited_for(self._listeners)
 
     def _kept_awake(self, alarm: Alarm) -> bool:
         """Whether a process that the app started is still at work; systemd would kill it without a word."""
