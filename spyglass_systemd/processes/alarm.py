@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 FOREVER = float("inf")
+_LONGEST = 24 * 3600.0  # seconds that one poll(2) waits: its milliseconds are a C int, and a turn more a day is nothing
 
 
 class Alarm:
@@ -34,4 +35,4 @@ class Alarm:
     @property
     def timeout_ms(self) -> float | None:
         """For poll(2): how long to wait, None for ever."""
-        return None if self.at == FOREVER else max(0.0, self.at - time.monotonic()) * 1000
+        return None if self.at == FOREVER else min(_LONGEST, max(0.0, self.at - time.monotonic())) * 1000

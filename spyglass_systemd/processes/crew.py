@@ -151,8 +151,6 @@ class Crew:
         _, status = os.waitpid(generation.pid, 0)
         os.close(generation.pidfd)
         generation.pidfd, generation.lost = -1, True
-        for worker in [worker for worker in generation.workers.values() if not worker.pid]:
-            self._bury(worker)  # it was asked for and never forked
         if not generation.trouble[0] and not generation.released:
             if generation.loaded:
                 self._log.event("template_died", 4, actor=generation.label, how=offspring.describe(status))
@@ -160,22 +158,23 @@ class Crew:
             generation.trouble = (f"{what}: {offspring.describe(status)}", "")
             if generation is self.roster.current and generation.loaded:
                 self._post(Event.TEMPLATE_LOST)
-            elif generation in (self.roster.current, self.roster.successor):
+            else:
                 self._break(generation)
+        for worker in [worker for worker in generation.workers.values() if not worker.pid]:
+            self._bury(worker)  # it was asked for and never forked
         self._forget(generation)
 
     def _break(self, generation: Generation) -> None:
-        self._post(Event.SUCCESSOR_BROKEN if generation is self.roster.successor else Event.BROKEN)
+        """Say once that a generation is of no use, if anybody counts on it."""
+        if not generation.broken and generation in (self.roster.current, self.roster.successor):
+            generation.broken = True
+            self._post(Event.SUCCESSOR_BROKEN if generation is self.roster.successor else Event.BROKEN)
 
     def _forget(self, generation: Generation) -> None:
         """Out of the books, once neither the Template nor a worker is left."""
         if generation.lost and not generation.workers and generation.number in self.roster.generations:
             del self.roster.generations[generation.number]
             generation.channel.close()
-            if self.roster.current is generation:
-                self.roster.current = None
-            if self.roster.successor is generation:
-                self.roster.successor = None
 
     # ### Workers
 
@@ -327,7 +326,7 @@ class Crew:
         self._respawn_at = now + self.pause(self._failures)
         if self.proof is not None:
             self._post(Event.STIRRED)
-        hopeless = worker.state == BOOTING and not generation.accepting
+        hopeless = worker.state == BOOTING and not generation.accepting and not generation.lost
         if hopeless and (generation.trouble[0] or self._failures >= _BOOT_FAILURES):
             if not generation.trouble[0]:
                 generation.trouble = (f"{self._failures} workers in a row died before they could accept: {how}", "")

@@ -413,7 +413,7 @@ class Master:
         # The old generation never stopped. But one whose Template is gone cannot replace its workers: it needs a
         # successor, so another is tried after a pause; and when nobody is left who serves, the app is broken.
         current = roster.current
-        if current is None:
+        if current is None or (current.lost and not current.workers):
             self._trouble = SpyglassError(summary)
             self._queue.append(Event.BROKEN)
         elif current.lost and self._reload_at == FOREVER:
@@ -430,6 +430,7 @@ class Master:
             self._log.event("reloaded", _NOTICE, generation=current.number if current is not None else 0)
 
     def _watch(self) -> None:
+        self._crew.roster.current = None
         self._log.event("watching", _INFO, listeners=len(self._listeners))
 
     # ### Stopping

@@ -60,6 +60,7 @@ class Generation:
 
     __slots__ = (
         "born",
+        "broken",
         "channel",
         "import_us",
         "kind",
@@ -80,6 +81,7 @@ class Generation:
         self.born = born
         self.import_us = -1  # -1 while it imports
         self.kind = ""
+        self.broken = False  # the Master has been told
         self.released = False  # told to go
         self.lost = False  # its Template died; its workers may serve on
         self.trouble: tuple[str, str] = ("", "")  # summary and traceback of what broke
