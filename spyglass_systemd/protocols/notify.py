@@ -1,0 +1,112 @@
+"""What we tell the service manager, sd_notify(3): one datagram a call. Knows no state of ours and raises nothing."""
+
+from __future__ import annotations
+
+import _socket
+import select
+
+from spyglass_systemd.words.lines import one_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
+
+_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+_STATUS_LIMIT = 1024  # bytes; systemd throws away a datagram of more than 4096
+_NEVER = 2**64 - 1  # USEC_INFINITY
+
+# ### Why do we look before we send?
+# Both libraries open a blocking socket for each message. systemd always reads its end, but NOTIFY_SOCKET is inherited,
+# and somebody who does not read (a container's shim, a Lookout that hangs) would stop the Master at the eleventh
+# message, and with it the watchdog and every wake. So a socket of our own asks poll(2) whether the queue has room. What
+# the manager must know of us (ready, reloading, stopping) may wait a second for it, what only informs hardly at all.
+_PATIENCE_MS = 1000
+_LITTLE_PATIENCE_MS = 20
+
+
+class Notifier:
+    """The Master's word to its service manager; silent where there is none.
+
+    Every method returns whether its message went out. What could not be sent is counted in `dropped`.
+    `watchdog_interval` is how many seconds may pass between two calls of `watchdog`, None when nobody waits for them.
+    """
+
+    __slots__ = ("_address", "_ready", "_status", "dropped", "watchdog_interval")
+
+    def __init__(self, address: str = "", watchdog_interval: float | None = None) -> None:
+        self._address = address
+        self._ready = False
+        self._status = ""
+        self.dropped = 0
+        self.watchdog_interval = watchdog_interval
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str], pid: int) -> Notifier:
+        """NOTIFY_SOCKET, and half of WATCHDOG_USEC unless WATCHDOG_PID is somebody else: sd_watchdog_enabled(3)."""
+        address, text = environ.get("NOTIFY_SOCKET", ""), environ.get("WATCHDOG_USEC", "")
+        ours = address and environ.get("WATCHDOG_PID", str(pid)) == str(pid)
+        usec = int(text) if text.isascii() and text.isdecimal() and len(text) <= 20 else 0
+        return cls(address, usec / 2_000_000 if ours and 0 < usec < _NEVER else None)
+
+    def ready(self, status: str = "") -> bool:
+        """READY=1, once, and once more after each `reloading`."""
+        if self._ready:
+            return self.status(status)
+        self._ready = self._send("READY=1", status, patience=_PATIENCE_MS)
+        return self._ready
+
+    def status(self, text: str) -> bool:
+        """STATUS=, when it says something new."""
+        return bool(text) and text != self._status and self._send("", text)
+
+    def extend(self, seconds: float) -> bool:
+        """EXTEND_TIMEOUT_USEC=: starting, reloading or stopping may take `seconds` more from now on."""
+        return self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}", patience=_PATIENCE_MS)
+
+    def reloading(self, now_monotonic_us: int) -> bool:
+        """RELOADING=1; `ready` ends it."""
+        self._ready = False
+        return self._send(f"RELOADING=1\nMONOTONIC_USEC={now_monotonic_us}", patience=_PATIENCE_MS)
+
+    def stopping(self, status: str = "") -> bool:
+        """STOPPING=1: from here on a new connection is our successor's."""
+        return self._send("STOPPING=1", status, patience=_PATIENCE_MS)
+
+    def watchdog(self) -> bool:
+        """WATCHDOG=1."""
+        return self.watchdog_interval is not None and self._send("WATCHDOG=1")
+
+    def _send(self, lines: str, status: str = "", *, patience: int = _LITTLE_PATIENCE_MS) -> bool:
+        if not self._address:
+            return False
+        if status:
+            lines = f"{lines}\nSTATUS={one_line(status, _STATUS_LIMIT)}".lstrip()
+        from spyglass_systemd import sd  # noqa: PLC0415  # who says nothing pays nothing
+
+        try:
+            sent = self._has_room(patience) and sd.adapter().notify(lines)
+        except OSError:
+            sent = False
+        if not sent:
+            self.dropped += 1
+        elif status:
+            self._status = status
+        return sent
+
+    def _has_room(self, patience: int) -> bool:
+        if self._address[0] not in "/@":
+            return True  # vsock: has no queue of the receiver's
+        sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC)
+        try:
+            sock.connect("\0" + self._address[1:] if self._address[0] == "@" else self._address)
+            poll = select.poll()
+            poll.register(sock.fileno(), select.POLLOUT)
+            return bool(poll.poll(patience))
+        finally:
+            sock.close()
+
+
+def forget(environ: MutableMapping[str, str]) -> None:
+    """Remove what makes a process speak in the Master's name: for the Template, right after the fork."""
+    for variable in _VARIABLES:
+        environ.pop(variable, None)
