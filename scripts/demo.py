@@ -122,7 +122,7 @@ class Demo:
         for line in lines:
             text = line.decode(errors="replace")
             self.log.append(text)
-            print(f"    │ {text}", flush=True)
+            print(f"      │ {text}", flush=True)
 
     def wait(self, what: str, seconds: float, happened: Callable[[], bool]) -> None:
         """Until `happened`; raises StepError after so many seconds."""
@@ -179,45 +179,58 @@ class Demo:
 # ### The steps. Each raises StepError, or says what was seen.
 
 
-def step_asleep(demo: Demo) -> str:
+def say(text: str) -> None:
+    print(f"    {text}", flush=True)
+
+
+def step_asleep(demo: Demo) -> None:
     demo.wait("the Lookout to listen", 10, lambda: demo.said("listening", 0))
     lookout, *app = demo.processes()
     if app:
         raise StepError(f"the app runs already: {app}")
-    return f"0 processes of the app. The Lookout, which knows nothing of it, has {lookout.rss:.1f} MiB."
+    say(f"0 processes of the app. The Lookout, which knows nothing of it, has {lookout.rss:.1f} MiB.")
 
 
-def step_first_request(demo: Demo) -> str:
+def step_first_request(demo: Demo) -> None:
     answer = demo.get()
-    return f"{answer.ms:.0f} ms, from connect to the last byte; the app was loaded meanwhile.\n    {answer.body}"
+    demo.wait("the log to say so", 2, lambda: demo.said("ready", 0))
+    say(f"{answer.ms:.0f} ms from connect to the last byte; the app was loaded meanwhile. The answer:")
+    say(f"  {answer.body}")
 
 
-def step_awake(demo: Demo) -> str:
-    demo.wait("two workers", 5, lambda: sum(depth == 3 for _, depth in tree(demo.process.pid)) == 2)
+def step_awake(demo: Demo) -> None:
+    demo.wait("two workers", 5, lambda: sum(depth == ROLES.index("Worker") for _, depth in tree(demo.process.pid)) == 2)
     answer = demo.get()
     _, *app = demo.processes()
-    rows = [f"    {each.role:<9} pid {each.pid:<8} RSS {each.rss:5.1f} MiB   PSS {each.pss:5.1f} MiB" for each in app]
-    total = sum(each.pss for each in app)
-    return f"{len(app)} processes, {total:.1f} MiB in all; the second request took {answer.ms:.1f} ms.\n" + "\n".join(
-        rows
-    )
+    say(f"{len(app)} processes, {sum(each.pss for each in app):.1f} MiB; the second request took {answer.ms:.1f} ms.")
+    for each in app:
+        say(f"  {each.role:<9} pid {each.pid:<8} RSS {each.rss:5.1f} MiB   PSS {each.pss:5.1f} MiB")
 
 
-def step_asleep_again(demo: Demo) -> str:
-    since, last = len(demo.log), time.monotonic()
-    given_back = sum(each.pss for each in demo.processes()[1:])
+def step_asleep_again(demo: Demo) -> None:
+    since, began = len(demo.log), time.monotonic()
+    held = sum(each.pss for each in demo.processes()[1:])
     demo.wait("the app to fall asleep", IDLE + 5, demo.asleep)
-    took = time.monotonic() - last
+    took = time.monotonic() - began
     demo.wait("the log to say so", 2, lambda: demo.said("slept", since))
-    return f"{took:.1f} s after the last answer: 0 processes of the app, {given_back:.1f} MiB given back."
+    say(f"{took:.1f} s after the last answer: 0 processes of the app, {held:.1f} MiB given back.")
 
 
-def _request_at(demo: Demo, aim: float | None) -> tuple[str, bool]:
+def step_the_very_moment(demo: Demo) -> None:
+    # Before, at and after the moment when the idle time is over, and just when the app says that it goes.
+    aims = (None, -0.004, None, 0.0, None, 0.004)
+    woken = [_request_at(demo, aim) for aim in aims]
+    if not any(woken):
+        raise StepError("every request came before the app had gone")
+    say(f"{len(aims)} requests, {len(aims)} answers; {sum(woken)} of them found it gone and woke it again.")
+
+
+def _request_at(demo: Demo, aim: float | None) -> bool:
     """A request sent `aim` seconds from the end of the idle time, None: as the app says that it goes. Was it woken?"""
     demo.get()
     due, since, master = time.monotonic() + IDLE, len(demo.log), demo.master()
     if aim is None:
-        when = "as it says that it sleeps"
+        when = "as it says that it goes"
         demo.wait("the app to fall asleep", IDLE + 5, lambda: demo.said("slept", since))
     else:
         when = f"{aim * 1000:+.0f} ms from its idle time"
@@ -226,19 +239,12 @@ def _request_at(demo: Demo, aim: float | None) -> tuple[str, bool]:
         time.sleep(max(0.0, left))
     answer = demo.get()
     woken = demo.master() != master
-    how = "it had gone: woken again" if woken else "it was still there, and stayed"
-    return f"    sent {when:<27} 200 in {answer.ms:5.0f} ms   {how}", woken
+    what = "it had gone and was woken again" if woken else "it was still there, and stayed"
+    say(f"sent {when:<24} 200 in {answer.ms:4.0f} ms: {what}")
+    return woken
 
 
-def step_the_very_moment(demo: Demo) -> str:
-    # Before, at and after the moment when the idle time is over, and just when the app says that it goes.
-    rows, woken = zip(*(_request_at(demo, aim) for aim in (None, -0.004, None, 0.0, None, 0.004)), strict=True)
-    if not any(woken):
-        raise StepError("every request came before the app had gone")
-    return f"{len(rows)} requests, {len(rows)} answers; {sum(woken)} of them woke it again.\n" + "\n".join(rows)
-
-
-STEPS: tuple[tuple[str, Callable[[Demo], str]], ...] = (
+STEPS: tuple[tuple[str, Callable[[Demo], None]], ...] = (
     ("asleep", step_asleep),
     ("first request", step_first_request),
     ("awake", step_awake),
@@ -262,11 +268,13 @@ def run(demo: Demo, *, stay: bool) -> int:
     for number, (title, step) in enumerate(STEPS, 1):
         print(f"{number}. {title}", flush=True)
         try:
-            print(f"  → {step(demo)}\n", flush=True)
+            step(demo)
         except StepError as failed:
-            demo.pump(0.2) if demo.process.poll() is None else None
+            if demo.process.poll() is None:
+                demo.pump(0.2)
             print(f"\nFAILED at step {number} ({title}): {failed}", flush=True)
             return 1
+        print(flush=True)
     print("All of it happened.", flush=True)
     if stay:
         signal.alarm(0)
