@@ -192,6 +192,7 @@ class Master:
             event = self._next_event(alarm)
             if event is not None:
                 self._queue.append(event)
+        self._board.header[scoreboard.H_JOURNAL_DROPPED] = self._log.dropped
         self._notifier.status(self._status())
 
     def _next_event(self, alarm: Alarm) -> Event | None:
@@ -243,7 +244,8 @@ class Master:
             names = ", ".join(f"{command} (pid {pid})" for pid, command in self._vigil.kept_by[:3])
             return f"{self._state.value}, kept awake by {names}"
         workers = sum(1 for _ in self._crew.roster.workers())
-        return f"{self._state.value}, {workers} workers" if workers else self._state.value
+        lost = f", {self._log.dropped} log entries lost" if self._log.dropped else ""
+        return f"{self._state.value}, {workers} workers{lost}" if workers else f"{self._state.value}{lost}"
 
     # ### Waking
 

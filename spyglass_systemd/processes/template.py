@@ -11,7 +11,7 @@ import time
 from spyglass_systemd.backends import registry
 from spyglass_systemd.processes import worker
 from spyglass_systemd.processes.roster import Generation, WorkerHandle
-from spyglass_systemd.protocols import apps, control, offspring
+from spyglass_systemd.protocols import apps, control, notify, offspring
 from spyglass_systemd.protocols.control import Channel
 from spyglass_systemd.protocols.scoreboard import BOOTING
 from spyglass_systemd.words.errors import AppError
@@ -92,8 +92,7 @@ def run(
     """The body of a Template's process. `foreign` are the Master's descriptors. Returns when told to, or orphaned."""
     for fd in foreign:
         os.close(fd)
-    for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
-        os.environ.pop(name, None)
+    notify.forget(os.environ)
     began = time.monotonic_ns()
     # The collector would look at every new module's objects again and again while none of them can be garbage; then
     # they are put out of its sight, or the first collection in a worker would write to every shared page.

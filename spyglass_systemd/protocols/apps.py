@@ -96,11 +96,17 @@ def _missing(module_name: str, found: Any, name: str) -> AppError:
 def _failed(doing: str, error: BaseException) -> AppError:
     import traceback  # noqa: PLC0415  # only on this path
 
-    lines = traceback.format_exception_only(error)
+    last = traceback.format_exception_only(error)[-1].strip()
     if isinstance(error, SystemExit):
-        lines = [f"SystemExit({error.code!r})\n"]
-    trace = "".join(traceback.format_exception(type(error), error, _from_the_app(error.__traceback__)))
-    return AppError(f"{doing}: {lines[-1].strip()}", trace=trace)
+        last = f"SystemExit({error.code!r})"
+    return AppError(f"{doing}: {last}", trace=trace_of(error))
+
+
+def trace_of(error: BaseException) -> str:
+    """The traceback of `error` from the app's first frame on."""
+    import traceback  # noqa: PLC0415  # only on this path
+
+    return "".join(traceback.format_exception(type(error), error, _from_the_app(error.__traceback__)))
 
 
 def _from_the_app(frames: TracebackType | None) -> TracebackType | None:
