@@ -1,5 +1,5 @@
 """The virtual environment in which everything is measured: ours and the peers side by side, so that interpreter and
-Flask are the same. `./dev bench` makes it from requirements.txt; here ours is put in. Knows no command line."""
+Flask are the same. Makes it and keeps it up to date. Knows no command line."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import subprocess
 import sys
 import sysconfig
 
-from places import CACHE, RESULTS, ROOT
+from places import BENCH, CACHE, RESULTS, ROOT
 
 VENV = CACHE / "peers"
 BIN = VENV / "bin"
 PYTHON = BIN / "python"
+_REQUIREMENTS = BENCH / "requirements.txt"
+_MADE_FROM = VENV / "made-from"
+_OURS = VENV / "spyglass-installed"
 _SOURCE = CACHE / "bench-source"
-_STAMP = VENV / "spyglass-installed"
 _PARTS = ("pyproject.toml", "README.md", "LICENSE", "spyglass_systemd")
 
 
@@ -25,28 +27,40 @@ def site_packages() -> str:
 
 
 def prepare() -> None:
-    """Install ours where the source is newer: a real install, without what an editable one adds to each start of the
-    interpreter. Raises SystemExit where pip fails."""
+    """Install the peers where their list has changed, and ours where its source is newer. Raises SystemExit where pip
+    fails."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    if not PYTHON.exists():
-        sys.exit(f"bench: {VENV} is missing\n  ./dev bench makes it")
+    made_from = f"{VENV} {sys.version}\n{_REQUIREMENTS.read_text()}"
+    if not _MADE_FROM.exists() or _MADE_FROM.read_text() != made_from:
+        _run(sys.executable, "-m", "venv", "--clear", str(VENV))
+        _pip("--requirement", str(_REQUIREMENTS))
+        _MADE_FROM.write_text(made_from)
     newest = max(path.stat().st_mtime for path in (ROOT / "spyglass_systemd").rglob("*.py"))
-    if _STAMP.exists() and _STAMP.stat().st_mtime >= newest:
-        return
-    shutil.rmtree(_SOURCE, ignore_errors=True)  # a copy: a build in the tree would keep modules that are gone
+    if not _OURS.exists() or _OURS.stat().st_mtime < newest:
+        _install_ours()
+        os.utime(_OURS, (newest, newest))  # what has changed since is not in it
+
+
+def _install_ours() -> None:
+    """A real install: an editable one adds some 20 ms to each start of the interpreter, which no user pays. And from a
+    copy: a build in the tree would keep modules that are gone."""
+    shutil.rmtree(_SOURCE, ignore_errors=True)
     _SOURCE.mkdir(parents=True)
     for part in _PARTS:
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
         copy(ROOT / part, _SOURCE / part)
     _pip("--upgrade", "--force-reinstall", "--no-deps", str(_SOURCE))
     _pip(str(_SOURCE))  # now the dependencies that are missing
-    _STAMP.touch()
-    os.utime(_STAMP, (newest, newest))  # what changed meanwhile is not in it
+    _OURS.touch()
 
 
 def _pip(*arguments: str) -> None:
+    _run(str(PYTHON), "-m", "pip", "-q", "--disable-pip-version-check", "install", *arguments)
+
+
+def _run(*command: str) -> None:
+    print(f"bench: {' '.join(command)}", file=sys.stderr, flush=True)
     log = RESULTS / "install.log"
     with log.open("a") as out:
-        command = [str(PYTHON), "-m", "pip", "-q", "--disable-pip-version-check", "install", *arguments]
         if subprocess.run(command, stdout=out, stderr=out, check=False).returncode:
-            sys.exit(f"bench: {' '.join(command)} failed; see {log}")
+            sys.exit(f"bench: this failed; see {log}")

@@ -92,12 +92,15 @@ def main() -> int:
     rounds = 3 if options.short else options.rounds
     servers = [server for server in WAKES if server.installed and (options.only in server.name or server is FLOOR)]
     runs = [Runs(server, module) for module in options.apps.split(",") for server in servers]
-    for each in runs:  # the first wake of each compiles byte code and warms the page cache: not counted
+    for each in (
+        runs
+    ):  # the first wake of each compiles byte code and warms the page cache: not counted, and who loses it is out
         each.add(-1)
         each.ms.clear()
+    alive = [each for each in runs if not each.lost]
     for number in range(rounds):
         figures.say(f"bench: round {number + 1} of {rounds}")
-        for each in runs[number % len(runs) :] + runs[: number % len(runs)]:
+        for each in alive[number % len(alive) :] + alive[: number % len(alive)]:
             each.add(number)
     floors = {each.module: each for each in runs if each.server is FLOOR}
     print(figures.table(HEAD, [each.row(floors[each.module]) for each in runs]))

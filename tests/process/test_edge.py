@@ -9,7 +9,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[2] / "bench"))
 
-from storm import storm  # noqa: E402  # the path comes first
+from storm import storm  # beside the other benchmarks
 
 SLEEPS = 10  # in each of the four
 
