@@ -143,14 +143,14 @@ class Gate:
         self._number, self._acked, self._final = number, False, max(self._final, final)
         self.accepting = False
         self.row.enter(QUIESCING)
-        if not self._final and self.row.open:
+        if not self._final and self.row.occupied:
             # Somebody was accepted between the Master's advice and this quiesce. He is an activity: the Master is told
             # at once instead of after he is served, so that those behind him in the backlog do not wait for him.
             self._channel.send(Stirred(number))
 
     def settle(self) -> None:
         """Report quiet when everything that was ever accepted is answered and closed. Once a turn, after its I/O."""
-        if self._number and not self._acked and not self.row.open:
+        if self._number and not self._acked and not self.row.occupied:
             self._acked = True
             self.row.enter(QUIET)
             self._channel.send(Quiesced(self._number, self.row.accepted, self.row.done))

@@ -16,6 +16,10 @@ def backend(kind: str) -> Callable[..., Any]:
         from spyglass_systemd.backends.wsgi.loop import serve  # noqa: PLC0415  # the backend that is used, no other
 
         return serve
+    if kind == "asgi":
+        from spyglass_systemd.backends.asgi.serve import serve as serve_asgi  # noqa: PLC0415
+
+        return serve_asgi
     raise AppError(
         f"this version serves WSGI apps; the app is of kind {kind!r}",
         hint="name a WSGI callable; if it is one and was taken for something else, set kind = wsgi",

@@ -7,9 +7,9 @@ if TYPE_CHECKING:
     from spyglass_systemd.protocols.scoreboard import Snapshot
 
 # ### What is idle?
-# A condition, not a state: nothing is open, and the newest activity is older than `idle`. Activity is a new connection
-# or a request on an old one. A connection that closes is none: a browser that keeps a connection for five seconds and
-# drops it must not buy the app five seconds more.
+# A condition, not a state: nothing is open or under way, no lease is held, and the newest activity is older than
+# `idle`. Activity is a new connection or a request on an old one. A connection that closes is none: a browser that
+# keeps a connection for five seconds and drops it must not buy the app five seconds more.
 #
 # ### From when does the clock run?
 # From the entry into a state, not from the first request. A Master that was started and never asked, or woken by a
@@ -45,6 +45,6 @@ class IdlePolicy:
 
     @staticmethod
     def _left(limit: float | None, seen: Snapshot, armed: float, now: float) -> float | None:
-        if limit is None or seen.open:
+        if limit is None or seen.occupied:
             return None
         return max(0.0, max(armed, seen.last_activity_ns / 1e9) + limit - now)

@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
-_LEAVE = 5.0  # seconds for a worker's atexit functions
+_TOO_SLOW = {
+    BOOTING: "did not accept (import_timeout)",
+    RETIRING: "was not done (drain)",
+    LEAVING: "did not end (drain)",
+}
+_LEASE_LOOK = 0.2  # seconds between two looks at a worker that is quiet but holds a lease
 _STATUS_WAIT = 0.25  # seconds for a Template to tell the exit status of a worker that we know is dead
 _BOOT_FAILURES = 3  # workers that die before they accept, one after another, and the app counts as broken
 
@@ -247,7 +252,7 @@ class Crew:
 
     def _quiesced(self, worker: WorkerHandle, report: reports.Quiesced) -> None:
         if worker.state == RETIRING:
-            self.dismiss(worker)
+            worker.quiet = True  # dismissed when it holds no lease any more
         elif self.proof is not None:
             self.proof.acknowledge(worker.number, report.number, report.accepted, report.answered)
 
@@ -385,23 +390,29 @@ class Crew:
                 self._balance(serving, due, 1 if first_only and serving is self.roster.current else self.want)
 
     def _check_worker(self, worker: WorkerHandle, alarm: Alarm) -> None:
-        due = alarm.due
         if worker.died is not None:
-            if due(worker.died + _STATUS_WAIT):
+            if alarm.due(worker.died + _STATUS_WAIT):
                 self._bury(worker)
-        elif worker.state == BOOTING and worker.pid and due(worker.born + self.settings.import_timeout):
-            self._kill(worker, f"did not accept within import_timeout={self.settings.import_timeout:g}s")
-        elif worker.state == RETIRING and due(worker.born + self.settings.drain):
-            self._kill(worker, f"was not done within drain={self.settings.drain:g}s ({worker.row.open} open)")
-        elif worker.state == LEAVING and due(worker.born + _LEAVE):
-            self._kill(worker, "its atexit functions did not end")
-        limit = self.settings.request_timeout
-        if limit is not None and worker.died is None and worker.pid:
-            busy = worker.row.busy_since_ns
-            if not busy:
-                due(alarm.now + limit / 2)
-            elif due(busy / 1e9 + limit):
-                self._kill(worker, f"app code ran over request_timeout={limit:g}s without a byte")
+            return
+        limit = self.settings.import_timeout if worker.state == BOOTING else self.settings.drain
+        if worker.state == RETIRING and worker.quiet:
+            if not worker.row.leases:
+                self.dismiss(worker)
+            else:
+                alarm.due(alarm.now + _LEASE_LOOK)
+        if worker.state != ACCEPTING and worker.pid and alarm.due(worker.born + limit):
+            self._kill(worker, f"{_TOO_SLOW[worker.state]} within {limit:g}s")
+        self._check_request(worker, alarm)
+
+    def _check_request(self, worker: WorkerHandle, alarm: Alarm) -> None:
+        """App code that yields nothing for `request_timeout` will not: the worker is ended."""
+        limit, busy = self.settings.request_timeout, worker.row.busy_since_ns
+        if limit is None or not worker.pid:
+            return
+        if not busy:
+            alarm.due(alarm.now + limit / 2)
+        elif alarm.due(busy / 1e9 + limit):
+            self._kill(worker, f"app code ran over request_timeout={limit:g}s without a byte")
 
     def _balance(self, generation: Generation, due: Callable[[float], bool], want: int) -> None:
         staying = generation.staying

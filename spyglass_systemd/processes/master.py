@@ -32,7 +32,6 @@ else:
     from _collections import deque  # the builtin under `collections`, which is 2 ms
 
 _EXIT_FAILED = 69  # EX_UNAVAILABLE
-_DEPART = 5.0  # seconds for workers and Templates to end after the last answer
 _EXTEND = 15.0  # seconds between two extensions of the service manager's patience, each of twice that
 _ERROR, _WARNING, _NOTICE, _INFO, _DEBUG = 3, 4, 5, 6, 7  # syslog(3)
 
@@ -464,7 +463,7 @@ class Master:
         self._crew.dismiss_all(self._state.value)
         for generation in roster.generations.values():
             self._crew.release(generation)
-        over = time.monotonic() + _DEPART
+        over = time.monotonic() + self._settings.drain
         for deadline, last in ((over, False), (over + 1.0, True)):
             while roster.generations:
                 self._alarm.reset()

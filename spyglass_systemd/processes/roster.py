@@ -23,11 +23,11 @@ class WorkerHandle:
         "number",
         "pid",
         "pidfd",
+        "quiet",
         "reason",
         "row",
         "state",
         "status",
-        "succeeded_by",
         "wants_successor",
     )
 
@@ -44,7 +44,7 @@ class WorkerHandle:
         self.died: float | None = None  # when its pidfd became readable
         self.reason = ""  # why it retires, or why we killed it
         self.wants_successor = False
-        self.succeeded_by = 0
+        self.quiet = False  # it has answered its last quiesce
 
     @property
     def label(self) -> str:

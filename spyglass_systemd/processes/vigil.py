@@ -88,7 +88,7 @@ class Vigil:
                 return Event.STIRRED
             alarm.due(alarm.now + _PROOF_LOOK)
             # A worker that runs a request cannot read our question; but its row says that somebody came.
-            return Event.STIRRED if self._board.snapshot().open else None
+            return Event.STIRRED if self._board.snapshot().occupied else None
         if proof.verdict == quiesce.MOVED:
             return Event.STIRRED
         # ### May a connection be lost when we fall asleep?
@@ -99,6 +99,8 @@ class Vigil:
         # are gone, and the Lookout starts us again. The worst case is a needless wake.
         if self.pending():
             return Event.CONNECTION
+        if self._board.snapshot().leases:
+            return Event.STIRRED
         if proof.aim == quiesce.DOZE:
             return Event.DOZE_PROVEN
         return Event.STIRRED if self._kept_awake(alarm) else Event.SLEEP_PROVEN

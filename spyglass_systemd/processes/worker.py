@@ -11,7 +11,7 @@ import sys
 
 from spyglass_systemd.backends import registry
 from spyglass_systemd.backends.base import Gate
-from spyglass_systemd.protocols import apps
+from spyglass_systemd.protocols import apps, leases
 from spyglass_systemd.words.errors import AppError
 from spyglass_systemd.words.reports import Broken
 
@@ -39,12 +39,12 @@ def run(
         if app is None:
             app = apps.load(settings.app)
         kind = settings.kind if settings.kind != "auto" else apps.kind_of(app)
-        serve = registry.backend(kind)
+        leases.attach(row)
+        gate = Gate(channel, row, listeners, born_ns=born_ns, quota=_quota(settings.max_requests))
+        registry.backend(kind)(listeners, app, gate, settings)
     except AppError as error:
         channel.send(Broken(error.message, error.trace))
         raise SystemExit(_BOOT_FAILED) from None
-    gate = Gate(channel, row, listeners, born_ns=born_ns, quota=_quota(settings.max_requests))
-    serve(listeners, app, gate, settings)
 
 
 def _quota(max_requests: int) -> int:

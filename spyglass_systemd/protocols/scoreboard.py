@@ -21,7 +21,7 @@ MAGIC = 0x53_50_59_47_4C_41_53_53  # "SPYGLASS"
 VERSION = 1
 CELL = 8
 HEADER_CELLS = 64
-ROW_CELLS = 16
+ROW_CELLS = 48
 
 # The header's cells, written by the Master. Times are CLOCK_MONOTONIC nanoseconds, 0 where there was none.
 (
@@ -60,7 +60,12 @@ ROW_CELLS = 16
     ANSWERED,
     LAST_ACTIVITY,
     BUSY_SINCE,
-) = range(11)
+    LEASES,
+) = range(12)
+
+# Behind them, the names of the first leases that the worker holds: since when (0: a free slot), and 56 bytes of text.
+LEASE_FIRST, LEASE_CELLS, LEASE_SLOTS = 16, 8, 4
+_LEASE_TEXT = (LEASE_CELLS - 1) * CELL
 
 FREE, BOOTING, ACCEPTING, QUIESCING, QUIET = range(5)
 ROW_STATES = ("free", "booting", "accepting", "quiescing", "quiet")
@@ -114,9 +119,55 @@ class Row:
         """App code has run since `since_ns` without yielding a byte; 0: it does not run."""
         self._cells[BUSY_SINCE] = since_ns
 
+    def lease(self, name: str, now_ns: int) -> int:
+        """The app asks to be kept awake. Returns the slot with the name, -1 when all slots are taken."""
+        cells = self._cells
+        cells[LEASES] += 1
+        for slot in range(LEASE_SLOTS):
+            start = LEASE_FIRST + slot * LEASE_CELLS
+            if not cells[start]:
+                text = name.encode("utf-8", "replace")[:_LEASE_TEXT].ljust(_LEASE_TEXT, b"\0")
+                for i in range(LEASE_CELLS - 1):
+                    cells[start + 1 + i] = int.from_bytes(text[i * CELL : (i + 1) * CELL], "little", signed=True)
+                cells[start] = now_ns
+                return slot
+        return -1
+
+    def release(self, slot: int, now_ns: int) -> None:
+        """The lease in `slot` is over. That is an activity: `idle` runs from here."""
+        cells = self._cells
+        if slot >= 0:
+            cells[LEASE_FIRST + slot * LEASE_CELLS] = 0
+        cells[LAST_ACTIVITY] = max(cells[LAST_ACTIVITY], now_ns)
+        cells[LEASES] -= 1
+
+    @property
+    def leases(self) -> int:
+        """How many leases the worker holds."""
+        return self._cells[LEASES]
+
+    @property
+    def lease_names(self) -> tuple[str, ...]:
+        """What they are called, as far as there were slots."""
+        cells, found = self._cells, []
+        for start in range(LEASE_FIRST, LEASE_FIRST + LEASE_SLOTS * LEASE_CELLS, LEASE_CELLS):
+            if cells[start]:
+                text = b"".join(cells[start + i].to_bytes(CELL, "little", signed=True) for i in range(1, LEASE_CELLS))
+                found.append(text.rstrip(b"\0").decode("utf-8", "replace"))
+        return tuple(found)
+
+    @property
+    def occupied(self) -> bool:
+        """Whether a connection is open or a request is not done: one may outlast the other."""
+        return self._cells[OPEN] > 0 or self._cells[IN_FLIGHT] > 0
+
     @property
     def pid(self) -> int:
         return self._cells[PID]
+
+    @property
+    def worker(self) -> int:
+        return self._cells[WORKER]
 
     @property
     def accepted(self) -> int:
@@ -163,7 +214,7 @@ class Row:
 class Snapshot:
     """An immutable copy of what matters for a decision, summed over all rows and over the workers that are gone."""
 
-    __slots__ = ("accepted", "answered", "busy_since_ns", "in_flight", "last_activity_ns", "open", "requests")
+    __slots__ = ("accepted", "answered", "busy_since_ns", "in_flight", "last_activity_ns", "leases", "open", "requests")
 
     def __init__(
         self,
@@ -175,6 +226,7 @@ class Snapshot:
         in_flight: int = 0,
         last_activity_ns: int = 0,
         busy_since_ns: int = 0,
+        leases: int = 0,
     ) -> None:
         self.accepted = accepted
         self.answered = answered
@@ -183,6 +235,12 @@ class Snapshot:
         self.in_flight = in_flight
         self.last_activity_ns = last_activity_ns
         self.busy_since_ns = busy_since_ns
+        self.leases = leases
+
+    @property
+    def occupied(self) -> bool:
+        """Whether anything is open, under way, or asks to be kept awake."""
+        return self.open > 0 or self.in_flight > 0 or self.leases > 0
 
     def __repr__(self) -> str:
         return f"<Snapshot {' '.join(f'{name}={getattr(self, name)}' for name in self.__slots__)}>"
@@ -260,6 +318,7 @@ class Scoreboard:
             requests=header[H_PAST_REQUESTS] + sum(row.requests for row in taken),
             open=sum(row.open for row in taken),
             in_flight=sum(row.in_flight for row in taken),
+            leases=sum(row.leases for row in taken),
             last_activity_ns=max((row.last_activity_ns for row in taken), default=0),
             busy_since_ns=min((row.busy_since_ns for row in taken if row.busy_since_ns), default=0),
         )

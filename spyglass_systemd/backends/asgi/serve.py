@@ -1,0 +1,157 @@
+"""An ASGI worker: gives each connection to uvicorn, counts it, and sees it off. Accepts nothing itself."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+
+from spyglass_systemd.backends import aio
+from spyglass_systemd.backends.asgi import names
+from spyglass_systemd.backends.asgi.books import Connections, Tasks
+from spyglass_systemd.backends.asgi.lifespan import Lifespan
+from spyglass_systemd.words.errors import AppError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    import socket
+    from typing import Any
+
+    from spyglass_systemd.backends.base import Gate
+    from spyglass_systemd.words.listener import Listener
+    from spyglass_systemd.words.options import Settings
+
+_BEAT = 1.0  # seconds between two looks at the connections, while there are any
+_GRACE = 1.0  # seconds for a request already on its way, when an idle connection is about to be closed
+_STREAMS_END = 0.8  # of `drain`: then what still streams is ended in order, before the Master ends it without
+_WARNING = 4  # syslog(3)
+
+# ### What unmodified uvicorn loses
+# At shutdown it closes, in one tick, every connection that has no request under way. But a connection that was accepted
+# a moment ago has its request on the wire, and one that is kept alive may have: their clients see a reset. So here a
+# connection is left open until it has been answered, or has been silent for `header_timeout`; the answer says
+# `Connection: close`; and a connection that is only kept alive gets a second for a request that may be on its way.
+#
+# ### Who ends a connection that says nothing?
+# Nobody in uvicorn: a half head waits for ever, and keeps the app awake for ever. So while there are connections a
+# heartbeat looks at them once a second. It also shows that the loop runs: app code that blocks it is seen by the Master
+# as busy since the last beat, and ended after `request_timeout`. Without connections nothing beats.
+
+
+def serve(listeners: tuple[Listener, ...], app: Any, gate: Gate, settings: Settings) -> None:
+    """Serve until the gate is `stopped`. Raises AppError where the app's startup fails."""
+    loop = aio.new_loop()
+    aio.run(loop, _Server(loop, listeners, app, gate, settings).run())
+
+
+class _Server:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        listeners: tuple[Listener, ...],
+        app: Any,
+        gate: Gate,
+        settings: Settings,
+    ) -> None:
+        self._loop = loop
+        self._gate = gate
+        self._settings = settings
+        self._config = names.config(app, settings)
+        self._lifespan = Lifespan(self._config.loaded_app)
+        self._connections = Connections(loop, gate)
+        self._tasks = Tasks(gate, self._make_last)
+        self._state = names.State(self._connections, self._tasks)
+        self._factory = names.protocol_factory(self._config, self._state, self._lifespan.state)
+        self._door = aio.Doorkeeper(loop, listeners, gate, self._welcome, self._last_answers)
+        self._beating = False
+        self._quiet: dict[Any, tuple[Any, float]] = {}  # a connection without a request: (its last cycle, since when)
+
+    async def run(self) -> None:
+        await self._lifespan.startup()
+        self._door.open()
+        await self._door.over
+        try:
+            await self._lifespan.shutdown(self._settings.drain)
+        except AppError as error:
+            self._gate.say("lifespan", _WARNING, str(error))
+        for task in self._tasks:
+            task.cancel()
+
+    async def _welcome(self, connection: socket.socket, _address: object, _listener: Listener) -> None:
+        if not self._beating:
+            self._beat()
+        protocol = self._connections.expect(self._factory())
+        try:
+            await self._loop.connect_accepted_socket(lambda: protocol, connection)
+        except OSError:  # the client is gone already
+            connection.close()
+            self._connections.abandon(protocol)
+
+    def _last_answers(self) -> None:
+        self._make_last()
+        self._loop.call_later(_GRACE, self._end_kept_alive)
+        self._loop.call_later(self._settings.drain * _STREAMS_END, self._end_streams)
+
+    # ### The heartbeat
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        self._beating = bool(self._gate.row.open or self._tasks)
+        self._gate.row.busy(time.monotonic_ns() if self._tasks else 0)
+        if not self._beating:
+            self._quiet.clear()
+            return
+        self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+        self._end_silent(now)
+        self._loop.call_later(_BEAT, self._beat)
+
+    def _end_silent(self, now: float) -> None:
+        """Close what has had no request for `header_timeout`: a silent connection, a half head, first or later."""
+        quiet: dict[Any, tuple[Any, float]] = {}
+        for protocol in self._connections:
+            if names.is_websocket(protocol) or names.is_answering(protocol):
+                continue
+            cycle = names.cycle_of(protocol)
+            known, since = self._quiet.get(protocol, (None, now))
+            quiet[protocol] = (cycle, since if known is cycle else now)
+        self._quiet = quiet
+        for protocol, (_, since) in quiet.items():
+            if now - since >= self._settings.header_timeout:
+                names.close(protocol)
+
+    # ### The last answers
+
+    def _make_last(self) -> None:
+        for protocol in self._connections:
+            if names.is_answering(protocol):
+                names.make_last(protocol)
+
+    def _end_kept_alive(self) -> None:
+        """Close what was answered and waits for its next request; the silent have `header_timeout`."""
+        for protocol in list(self._connections):
+            if names.cycle_of(protocol) is not None and not names.is_answering(protocol):
+                names.close(protocol)
+
+    def _end_streams(self) -> None:
+        """`drain` is nearly over: end in order what would otherwise be cut."""
+        for protocol in list(self._connections):
+            if names.is_websocket(protocol):
+                protocol.shutdown()  # closes with 1012, service restart (IANA)
+            elif names.is_answering(protocol):
+                self._loop.create_task(self._end_response(names.cycle_of(protocol))).add_done_callback(_forget)
+
+    @staticmethod
+    async def _end_response(cycle: Any) -> None:
+        """The last chunk in the app's place; its next send is nobody's, and receive tells it of the disconnect."""
+        if cycle.response_started and cycle.chunked_encoding:
+            await cycle.send({"type": "http.response.body", "body": b"", "more_body": False})
+        elif not cycle.response_started:
+            cycle.keep_alive = False
+            await cycle.send({"type": "http.response.start", "status": 503, "headers": [(b"content-length", b"0")]})
+            await cycle.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _forget(task: asyncio.Task[None]) -> None:
+    """A response that could not be ended in order (its client is gone) is cut; there is nobody to tell."""
+    if not task.cancelled():
+        task.exception()
