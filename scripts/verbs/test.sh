@@ -11,5 +11,7 @@ set_up
 if (($#)); then
     exec .venv/bin/python -m pytest "$@"
 fi
+.venv/bin/python -m coverage erase
 .venv/bin/python -m coverage run -m pytest
+.venv/bin/python -m coverage combine --quiet
 .venv/bin/python -m coverage report
