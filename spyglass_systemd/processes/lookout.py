@@ -30,7 +30,19 @@ PASSED_ON = (signals.HUP, signals.TTIN, signals.TTOU, signals.USR1, signals.USR2
 class Lookout:
     """Waits for a connection, starts a Master, waits for its end, and does it again."""
 
-    __slots__ = ("_command", "_failures", "_leaving", "_listeners", "_log", "_mailbox", "_master", "_rest", "_signals")
+    __slots__ = (
+        "_command",
+        "_early",
+        "_failures",
+        "_leaving",
+        "_listeners",
+        "_log",
+        "_mailbox",
+        "_master",
+        "_ready",
+        "_rest",
+        "_signals",
+    )
 
     def __init__(self, listeners: tuple[OwnListener, ...], command: list[str], log: Log, signals_fd: int) -> None:
         self._listeners = listeners
@@ -38,8 +50,10 @@ class Lookout:
         self._log = log
         self._signals = signals_fd
         self._mailbox = handover.Mailbox()
-        self._master = 0
-        self._failures = 0
+        self._master = 0  # its pid, 0 while the app is asleep
+        self._ready = False  # it has said READY=1, and not STOPPING=1
+        self._early: list[int] = []  # signals for it that came before
+        self._failures = 0  # in a row
         self._rest = 0.0  # until when, CLOCK_MONOTONIC
         self._leaving = False
 
@@ -101,6 +115,7 @@ class Lookout:
 
     def _run_master(self) -> None:
         environ = handover.environment(os.environ, self._listeners, self._mailbox.address)
+        self._ready, self._early = False, []
         began = time.monotonic()
         try:
             self._master = handover.start(self._command, environ, [listener.fd for listener in self._listeners])
@@ -124,7 +139,7 @@ class Lookout:
     # ### Why rest?
     # To exit with 0 or 69 is the Master's decision, made when nothing was pending. Anything else is an accident; and as
     # the connection that woke it may still be waiting, the accident would happen again at once, and for ever. So there
-    # is a rest, each time twice as long. Who connects meanwhile waits in the backlog: he is slow, but not refused.
+    # is a rest, each time twice as long. Whoever connects meanwhile waits in the backlog: served late, but not refused.
     # systemd counts starts instead, and when they are too many it closes the listener for good. We do not: a slow port
     # mends itself when the app is mended, a closed one waits for a person.
 
@@ -144,37 +159,55 @@ class Lookout:
         self._rest = time.monotonic() + seconds
         self._log.event("master_died", ERROR, how=how, failures=self._failures, rest=f"{seconds:g}s")
 
-    # ### Why is the mailbox emptied, when nothing depends on what is in it?
-    # Because the Master says there that it is ready, and would wait for ever to say so once the mailbox is full: at its
-    # eleventh message. It is shown to those who are debugging.
+    # ### What does a signal mean while nobody is there to hear it?
+    # INT, QUIT and TERM end us as well, after the Master, which hears them first and may have something to finish. What
+    # a second INT means is for the Master to know. A Ctrl-C counts once: a terminal sends it to its foreground group,
+    # and the Master is in another. The other signals (reload; one worker more, one less) speak of an app that is awake.
+    # To one that sleeps they say nothing, as it will read its configuration when it wakes. To one that is waking they
+    # come too early, and to one that is leaving too late: a Master without handlers is killed by HUP and stopped for
+    # good by TTIN. So they are kept until it says READY=1, and no longer passed on after STOPPING=1.
+    #
+    # ### And if it never says so?
+    # Then it does not speak the protocol, and such a signal is not for it. Its mailbox is emptied all the same: a full
+    # one would block whoever writes to it, at the eleventh message.
 
     def _turn(self, poll: select.poll, seconds: float | None = None) -> dict[int, int]:
         """Wait until something happens, do what is always done, and say which descriptors are ready, for what."""
         ready = dict(poll.poll(None if seconds is None else seconds * 1000))
+        if self._mailbox.fileno() in ready:
+            for letter in self._mailbox.empty():
+                self._read(letter.split("\n"))
         if self._signals in ready:
             for number in signals.received(self._signals):
                 self._heed(number)
-        if self._mailbox.fileno() in ready:
-            for letter in self._mailbox.empty():
-                self._log.event("notified", DEBUG, letter.replace("\n", " "))
         return ready
-
-    # ### What does a signal mean while nobody is there to hear it?
-    # INT, QUIT and TERM end us as well, after the Master, who hears them first and may have something to finish. What
-    # the second INT means is his to know. The others (reload; one worker more, one less) speak of an app that is awake.
-    # To one that sleeps they say nothing: it will read its configuration when it wakes. A Ctrl-C counts once, because
-    # a terminal sends it to its foreground group, and the Master is in another.
 
     def _heed(self, number: int) -> None:
         if number == signals.CHLD:
             self._reap_orphans()
-            return
-        self._leaving = self._leaving or number in ENDING
+        elif number in ENDING:
+            self._leaving = True
+            self._pass_on(number)
+        elif self._ready:
+            self._pass_on(number)
+        elif number not in self._early:
+            self._early.append(number)
+
+    def _read(self, assignments: list[str]) -> None:
+        self._log.event("notified", DEBUG, " ".join(assignments))
+        if "READY=1" in assignments:
+            self._ready = True
+            while self._early:
+                self._pass_on(self._early.pop(0))
+        if "STOPPING=1" in assignments:
+            self._ready = False
+
+    def _pass_on(self, number: int) -> None:
         if self._master:
             os.kill(self._master, number)
 
     def _reap_orphans(self) -> None:
-        """Wait for all the dead but the Master, who is not reaped before his group is killed."""
+        """Wait for all the dead but the Master, which is not reaped before its group is killed."""
         try:
             while (found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
                 if found.si_pid == self._master:
