@@ -45,7 +45,8 @@ def lookout_command(argv: list[str], pid: int) -> list[str]:
     addresses = _addresses(settings, flags)
     kept = [word for option, _, words in scan(argv, LOOKOUT) if option and SERVE in option.places for word in words]
     serve = [*_program("__main__.py"), "serve", "--lookout-pid", str(pid), *kept, *arguments]
-    return [*_program("processes/lookout.py"), "--name", settings.name, *addresses, "--", *serve]
+    said = ["--name", settings.name, "--log-level", settings.log_level]
+    return [*_program("processes/lookout.py"), *said, *addresses, "--", *serve]
 
 
 def _program(path: str) -> list[str]:

@@ -167,7 +167,7 @@ def test_a_lookout_is_told_name_and_addresses_and_how_to_run_the_master():
         ["--listen", "http=8000", "--idle=2", "--listen", "unix:/run/x", "--no-preload", "blog.wsgi:app"]
     )
     assert own[0].endswith("/spyglass_systemd/processes/lookout.py")
-    assert own[1:] == ["--name", "blog", "http=127.0.0.1:8000", "unix:/run/x"]
+    assert own[1:] == ["--name", "blog", "--log-level", "info", "http=127.0.0.1:8000", "unix:/run/x"]
     assert master[:2] == [sys.executable, "-P"]
     assert master[2].endswith("/spyglass_systemd/__main__.py")
     assert master[3:] == ["serve", "--lookout-pid", "4711", "--idle=2", "--no-preload", "blog.wsgi:app"]
@@ -190,13 +190,13 @@ def test_the_command_of_the_master_is_one_that_serve_understands():
 
 def test_port_8000_of_this_machine_is_the_default():
     own, _ = halves(["a:b"])
-    assert own[3:] == ["127.0.0.1:8000"]
+    assert own[5:] == ["127.0.0.1:8000"]
 
 
 def test_app_and_listeners_may_come_from_the_file(tmp_path):
     (tmp_path / "blog.toml").write_text(f'app = "blog:app"\nlisten = ["8001"]\nchdir = "{tmp_path}"\n')
     own, master = halves(["--config", str(tmp_path / "blog.toml")])
-    assert own[1:] == ["--name", "blog", "127.0.0.1:8001"]
+    assert own[1:] == ["--name", "blog", "--log-level", "info", "127.0.0.1:8001"]
     assert master[4:] == ["--lookout-pid", "4711", "--config", str(tmp_path / "blog.toml")]
 
 
