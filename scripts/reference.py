@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+
+from generated import settle
 
 from spyglass_systemd.cli.help import default_of, synopsis
 from spyglass_systemd.words.table import FILE, GROUPS, LOOKOUT, OPTIONS, SERVE, Option
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "options.md"
 INTRODUCTION = """\
 <!-- Written by scripts/reference.py from spyglass_systemd/words/table.py: change it there. -->
 
@@ -67,15 +67,5 @@ def _row(option: Option) -> str:
     return f"| {key} | {flag} | {f'`{default}`' if default else '-'} | {option.help} |"
 
 
-def main() -> int:
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(page())
-        return 0
-    if PAGE.is_file() and PAGE.read_text() == page():
-        return 0
-    sys.stderr.write(f"{PAGE} is not what scripts/reference.py writes: run it, and commit the page\n")
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(settle({"docs/reference/options.md": page()}))

@@ -7,10 +7,6 @@ from __future__ import annotations
 
 from spyglass_systemd.words.spans import parse_span
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 _SIZES = {"": 1, "B": 1} | {
     unit: 1024**power for power, letter in enumerate("KMG", 1) for unit in (letter, f"{letter}iB")
 }
@@ -61,15 +57,19 @@ def switch(value: object) -> bool:
     raise _wrong(value, "true or false")
 
 
-def one_of(*words: str) -> Callable[[object], str]:
-    """The function for an option that takes one of `words`."""
+class one_of:  # noqa: N801  # it stands where the functions stand
+    """For an option that takes one of `words`."""
 
-    def choice(value: object) -> str:
-        if value not in words:
-            raise _wrong(value, f"one of {', '.join(words)}")
+    __slots__ = ("words",)
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def __call__(self, value: object) -> str:
+        """The word."""
+        if value not in self.words:
+            raise _wrong(value, f"one of {', '.join(self.words)}")
         return str(value)
-
-    return choice
 
 
 def number(value: object) -> int:
