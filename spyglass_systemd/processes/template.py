@@ -59,6 +59,7 @@ def start(
     try:
         pid, pidfd = offspring.fork(
             lambda: run(theirs, (ours.fileno(), *foreign), listeners, board, settings),
+            join=False,  # a thread that the app started at import serves nobody here, and may run for ever
         )
     except OSError:
         ours.close()
@@ -105,8 +106,7 @@ def run(
             kind = apps.kind_of(app) if kind == "auto" else kind
             registry.backend(kind)
     except AppError as error:
-        hint = f" ({error.hint})" if error.hint else ""
-        channel.send(Broken(error.message + hint, error.trace))
+        channel.send(Broken(error.summary, error.trace))
         return
     gc.freeze()
     threads = len(os.listdir("/proc/self/task")) - 1
@@ -115,7 +115,7 @@ def run(
 
 
 class _Nursery:
-    """Forks on request, reports deaths."""
+    """Forks on request, in the order of the requests; reports deaths."""
 
     def __init__(
         self,
@@ -130,6 +130,7 @@ class _Nursery:
         self._board = board
         self._settings = settings
         self._app = app
+        self._wanted: list[tuple[Fork, Channel]] = []
         self._children: dict[int, tuple[int, int]] = {}  # pidfd: (worker, pid)
         self._poll = select.poll()
 
@@ -139,8 +140,12 @@ class _Nursery:
             for report, fds in self._channel.receive():
                 if isinstance(report, Stop):
                     return
-                if isinstance(report, Fork):
-                    self._fork(report, Channel(fds[0]))
+                if isinstance(report, Fork) and fds:
+                    self._wanted.append((report, Channel(fds[0])))
+                elif isinstance(report, Fork):  # it did not fit into our table of descriptors: MSG_CTRUNC in recv(2)
+                    self._channel.send(NotForked(report.worker, "the app has no descriptor left"))
+            while self._wanted:
+                self._fork(*self._wanted.pop(0))
             events = select.POLLIN | (select.POLLOUT if self._channel.pending else 0)
             self._poll.modify(self._channel.fileno(), events)
             for fd, _ in self._poll.poll():
@@ -150,6 +155,7 @@ class _Nursery:
 
     def _fork(self, request: Fork, line: Channel) -> None:
         born_ns = time.monotonic_ns()
+        _flush()
         try:
             pid, pidfd = offspring.fork(lambda: self._become_worker(request, line, born_ns))
         except OSError as error:
@@ -164,6 +170,8 @@ class _Nursery:
 
     def _become_worker(self, request: Fork, line: Channel, born_ns: int) -> None:
         self._channel.close()
+        for _, other in self._wanted:
+            other.close()
         for pidfd in self._children:
             os.close(pidfd)
         row = self._board.rows[request.row]
@@ -175,5 +183,15 @@ class _Nursery:
         number, pid = self._children.pop(pidfd)
         self._poll.unregister(pidfd)
         os.close(pidfd)
-        _, status = os.waitpid(pid, 0)
-        self._channel.send(Reaped(number, pid, status))
+        status = offspring.reap(pid)
+        if status is not None:
+            self._channel.send(Reaped(number, pid, status))
+
+
+def _flush() -> None:
+    """What the app has printed and nobody has written yet would be written by every child again."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):  # none, a full disk or a closed pipe, closed by the app
+            continue

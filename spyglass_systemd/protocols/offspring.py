@@ -20,23 +20,29 @@ else:
 _MASTERS = (signals.HUP, signals.INT, signals.TERM, signals.TTIN, signals.TTOU, signals.USR1, signals.USR2)
 
 
-def fork(body: Callable[[], None]) -> tuple[int, int]:
+def fork(body: Callable[[], None], *, join: bool = True) -> tuple[int, int]:
     """Run `body` in a child of ours and never return there. Returns the child's pid and its pidfd.
 
     The child begins with every signal unblocked and at its default, except those that belong to the Master, which do
-    nothing. Raises OSError (EAGAIN, ENOMEM) as fork(2).
+    nothing. At its end it waits for the threads that were started in it, if it is to `join` them. Raises OSError as
+    fork(2) (EAGAIN, ENOMEM) and pidfd_open(2) (EMFILE); then there is no child.
     """
     held = signals.hold()
     try:
         pid = os.fork()
         if pid == 0:
-            _become_child(body)
+            _become_child(body, join=join)
     finally:
         signals.release(held)
-    return pid, os.pidfd_open(pid)
+    try:
+        return pid, os.pidfd_open(pid)
+    except OSError:
+        os.kill(pid, signals.KILL)
+        reap(pid)
+        raise
 
 
-def _become_child(body: Callable[[], None]) -> None:
+def _become_child(body: Callable[[], None], *, join: bool) -> None:
     status = 70  # EX_SOFTWARE
     try:
         signals.restore()
@@ -49,14 +55,14 @@ def _become_child(body: Callable[[], None]) -> None:
     except BaseException:  # noqa: BLE001  # the last frame of a process: its traceback is all that remains
         sys.excepthook(*sys.exc_info())
     finally:
-        leave(status)
+        leave(status, join=join)
 
 
-def leave(status: int) -> None:
-    """End a forked process in order: its threads, its atexit functions, its streams; then at once."""
+def leave(status: int, *, join: bool = True) -> None:
+    """End a forked process in order: its threads (if `join`), its atexit functions, its streams; then at once."""
     try:
         threading = sys.modules.get("threading")
-        if threading is not None:
+        if join and threading is not None:
             threading._shutdown()  # noqa: SLF001  # what Py_Finalize does first; a fork ends without it
         import atexit  # noqa: PLC0415  # a builtin module, needed only here
 
@@ -67,6 +73,17 @@ def leave(status: int) -> None:
         sys.excepthook(*sys.exc_info())
     finally:
         os._exit(status)
+
+
+def reap(pid: int) -> int | None:
+    """Wait for a child that is dead or dying. Its status as in waitpid(2), None where somebody else has taken it.
+
+    SIGCHLD may be ignored, by the app or by whoever started us, and an app may wait for every child there is.
+    """
+    try:
+        return os.waitpid(pid, 0)[1]
+    except ChildProcessError:
+        return None
 
 
 def send_signal(pidfd: int, number: int) -> None:
