@@ -39,7 +39,8 @@ class Failure:
         from spyglass_systemd.processes.fuse import Fuse  # noqa: PLC0415  # loaded on failure only
 
         self.since = time.monotonic()
-        self.fuse = Fuse(listeners, settings.kind, settings.header_timeout)
+        if self.fuse is None:  # else it still talks to those who came when the app was broken before
+            self.fuse = Fuse(listeners, settings.kind, settings.header_timeout)
 
     def note(self, summary: str, trace: str, *, at_once: bool) -> None:
         """It failed (again). The traceback is logged once, the failure each time; `at_once`: without a pause."""

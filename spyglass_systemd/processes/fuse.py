@@ -6,7 +6,6 @@ Knows no app, and of HTTP just enough to say 503.
 from __future__ import annotations
 
 import _socket
-import os
 import select
 import time
 
@@ -88,7 +87,7 @@ class Fuse:
     def accept(self) -> None:
         """Take every connection that waits, up to the bound."""
         for fd in self._listeners:
-            listener = _socket.socket(fileno=os.dup(fd))
+            listener = _socket.socket(fileno=fd)
             try:
                 while len(self._callers) < _HELD:
                     accepted, _ = listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001  # `socket` is 7 ms
@@ -103,7 +102,7 @@ class Fuse:
             except OSError:  # EMFILE, ENFILE, ENOMEM: he stays in the backlog until there is room again
                 self._short_until = time.monotonic() + _SHORT
             finally:
-                listener.close()
+                listener.detach()
 
     def _turn_of(self, fd: int) -> None:
         caller = self._callers[fd]
@@ -116,11 +115,14 @@ class Fuse:
 
     def _turn(self, caller: _Caller) -> None:
         fd = caller.sock.fileno()
+        if self._raw:  # there is nothing that it would understand
+            self._drop(fd)
+            return
         while not caller.answered:
             data = caller.sock.recv(_HEAD)
             caller.head += data
             verdict = _looks_like_http(caller.head)
-            if self._raw or verdict is False or not data:
+            if verdict is False or not data:
                 self._drop(fd)
                 return
             if verdict:
