@@ -35,6 +35,7 @@ _TOO_SLOW = {
     LEAVING: "did not end (drain)",
 }
 _LEASE_LOOK = 0.2  # seconds between two looks at a worker that is quiet but holds a lease
+_LEAVE = 5.0  # seconds for the atexit functions of a Template
 _STATUS_WAIT = 0.25  # seconds for a Template to tell the exit status of a worker that we know is dead
 _BOOT_FAILURES = 3  # workers that die before they accept, one after another, and the app counts as broken
 
@@ -107,8 +108,9 @@ class Crew:
     @staticmethod
     def release(generation: Generation) -> None:
         """A Template that is not needed any more may leave; its workers do not need it."""
-        generation.released = True
-        generation.channel.send(reports.Stop())
+        if not generation.released:
+            generation.released, generation.born = True, time.monotonic()  # from here on its age is that of its release
+            generation.channel.send(reports.Stop())
 
     def sources(self) -> dict[int, tuple[int, Callable[[], None]]]:
         """What to poll for which events, and what to call."""
@@ -153,7 +155,7 @@ class Crew:
     def bury_template(self, generation: Generation) -> None:
         """A Template is dead: reap it, and see what that means for its workers."""
         self.hear_template(generation)  # its last words first
-        _, status = os.waitpid(generation.pid, 0)
+        status = offspring.reap(generation.pid)
         os.close(generation.pidfd)
         generation.pidfd, generation.lost = -1, True
         if not generation.trouble[0] and not generation.released:
@@ -165,8 +167,9 @@ class Crew:
                 self._post(Event.TEMPLATE_LOST)
             else:
                 self._break(generation)
-        for worker in [worker for worker in generation.workers.values() if not worker.pid]:
-            self._bury(worker)  # it was asked for and never forked
+        for worker in list(generation.workers.values()):
+            if not worker.pid or worker.died:  # never forked; or dead, and nobody can tell any more how it died
+                self._bury(worker)
         self._forget(generation)
 
     def _break(self, generation: Generation) -> None:
@@ -200,7 +203,7 @@ class Crew:
             return
         worker.pid, worker.pidfd = report.pid, pidfd
         self._board.header[scoreboard.H_FORK_US] = report.fork_us
-        if worker.reason:
+        if worker.doomed:
             offspring.send_signal(pidfd, signals.KILL)
 
     def _not_forked(self, generation: Generation, report: reports.NotForked) -> None:
@@ -224,7 +227,7 @@ class Crew:
             elif isinstance(report, reports.Retiring):
                 worker.wants_successor, worker.reason = True, report.reason
             elif isinstance(report, reports.Broken):
-                self._generation(worker).trouble = (report.summary, report.trace)
+                worker.trouble, worker.reason = (report.summary, report.trace), worker.reason or report.summary
             else:
                 self._tell(worker, report)
 
@@ -244,6 +247,8 @@ class Crew:
             worker.state = ACCEPTING
         self._board.header[scoreboard.H_BOOT_US] = report.boot_us
         generation = self._generation(worker)
+        if generation.trouble[0]:
+            return  # given up in this very turn
         if generation is self.roster.successor:
             if len(generation.accepting) >= self.want:
                 self._post(Event.SUCCESSOR_READY)
@@ -287,7 +292,7 @@ class Crew:
             self.retire(worker, "stop", final)
 
     def _kill(self, worker: WorkerHandle, reason: str) -> None:
-        worker.reason = reason
+        worker.reason, worker.doomed = reason, True
         if worker.pidfd >= 0:
             offspring.send_signal(worker.pidfd, signals.KILL)
 
@@ -302,7 +307,8 @@ class Crew:
     def notice_death(self, worker: WorkerHandle) -> None:
         """A worker's pidfd is readable. How it died only its Template can tell; wait a moment for that."""
         worker.died = worker.died or time.monotonic()
-        if self._generation(worker).lost:
+        generation = self.roster.generations.get(worker.generation)
+        if generation is not None and generation.lost:  # none: its Template told in this very turn, and is dead too
             self._bury(worker)
 
     def _bury(self, worker: WorkerHandle) -> None:
@@ -331,10 +337,11 @@ class Crew:
         self._respawn_at = now + self.pause(self._failures)
         if self.proof is not None:
             self._post(Event.STIRRED)
-        hopeless = worker.state == BOOTING and not generation.accepting and not generation.lost
-        if hopeless and (generation.trouble[0] or self._failures >= _BOOT_FAILURES):
-            if not generation.trouble[0]:
-                generation.trouble = (f"{self._failures} workers in a row died before they could accept: {how}", "")
+        if worker.state != BOOTING or generation.accepting or generation.lost or generation.trouble[0]:
+            return
+        if worker.trouble[0] or self._failures >= _BOOT_FAILURES:
+            died = f"{self._failures} workers in a row died before they could accept: {how}"
+            generation.trouble = worker.trouble if worker.trouble[0] else (died, "")
             self._break(generation)
 
     # ### Quiesce
@@ -381,6 +388,8 @@ class Crew:
                 )
                 offspring.send_signal(generation.pidfd, signals.KILL)
                 self._break(generation)
+            elif generation.released and not generation.lost and due(generation.born + _LEAVE):
+                offspring.send_signal(generation.pidfd, signals.KILL)  # its atexit functions do not end
         for worker in list(self.roster.workers()):
             self._check_worker(worker, alarm)
         if not may_fork:

@@ -108,10 +108,9 @@ class Master:
         self._step()
         while not self._asleep:
             self._check()
-            self._step()
-            if not self._asleep:
+            if not self._queue:  # else the deadlines are those of a state that is about to be left
                 self._wait()
-                self._step()
+            self._step()
         self._depart()
         return self._exit_code
 
@@ -348,7 +347,7 @@ class Master:
         trouble, self._trouble = self._trouble, None
         summary, trace = "the app does not start", ""
         if trouble is not None:
-            summary = f"{trouble.message} ({trouble.hint})" if trouble.hint else trouble.message
+            summary = trouble.summary
         elif roster.current is not None and roster.current.trouble[0]:
             summary, trace = roster.current.trouble
         self._failure.note(summary, trace, at_once=self._reload_at <= time.monotonic())
@@ -394,6 +393,8 @@ class Master:
 
     def _succeed(self) -> None:
         roster = self._crew.roster
+        if roster.successor is None:
+            return  # said by two workers in one turn
         old, roster.current, roster.successor = roster.current, roster.successor, None
         if old is not None:
             self._crew.retire_generation(old, "reload")
@@ -470,7 +471,8 @@ class Master:
                 if self._alarm.due(deadline):
                     break
                 self._crew.check(self._alarm, may_fork=False, first_only=True)
-                self._wait()
+                if roster.generations:  # else there is nobody left to wait for
+                    self._wait()
             if not last:
                 self._crew.kill_all("did not end")
         if self._failure.fuse is not None:

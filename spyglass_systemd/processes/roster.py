@@ -19,6 +19,7 @@ class WorkerHandle:
         "born",
         "channel",
         "died",
+        "doomed",
         "generation",
         "number",
         "pid",
@@ -28,6 +29,7 @@ class WorkerHandle:
         "row",
         "state",
         "status",
+        "trouble",
         "wants_successor",
     )
 
@@ -43,6 +45,8 @@ class WorkerHandle:
         self.status: int | None = None  # as waitpid(2), when its Template has told
         self.died: float | None = None  # when its pidfd became readable
         self.reason = ""  # why it retires, or why we killed it
+        self.doomed = False  # to be killed; where its pid is not known yet, as soon as it is
+        self.trouble: tuple[str, str] = ("", "")  # summary and traceback of why it cannot start the app
         self.wants_successor = False
         self.quiet = False  # it has answered its last quiesce
 

@@ -63,13 +63,14 @@ class Vigil:
         """Whether the app may sleep."""
         seen = self._board.snapshot()
         left = self._policy.sleeps_in(seen, self.armed, self._began, alarm.now)
-        if left is None:
-            # Something is open, and its end is no message. Look again when it can matter, and then now and then.
-            if self._policy.idle is not None:
-                again = max(self.armed, seen.last_activity_ns / 1e9) + self._policy.idle
-                alarm.due(max(again, alarm.now + min(_LOOK_AGAIN, max(self._policy.idle / 4, 0.02))))
-        elif alarm.due(alarm.now + left) and not self._kept_awake(alarm):
+        if left is None or not alarm.due(alarm.now + left):
+            self.kept_by = ()
+        elif not self._kept_awake(alarm):
             return Event.WENT_IDLE
+        if left is None and self._policy.idle is not None:
+            # Something is open, and its end is no message. Look again when it can matter, and then now and then.
+            again = max(self.armed, seen.last_activity_ns / 1e9) + self._policy.idle
+            alarm.due(max(again, alarm.now + min(_LOOK_AGAIN, max(self._policy.idle / 4, 0.02))))
         return None
 
     def begin(self, aim: str) -> None:

@@ -43,7 +43,7 @@ def run(
         gate = Gate(channel, row, listeners, born_ns=born_ns, quota=_quota(settings.max_requests))
         registry.backend(kind)(listeners, app, gate, settings)
     except AppError as error:
-        channel.send(Broken(error.message, error.trace))
+        channel.send(Broken(error.summary, error.trace))
         raise SystemExit(_BOOT_FAILED) from None
 
 
