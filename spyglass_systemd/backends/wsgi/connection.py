@@ -1,0 +1,266 @@
+"""One connection: reads its requests and has them answered, in order. Knows no listener and no Master."""
+
+from __future__ import annotations
+
+import _socket
+from math import inf
+from time import monotonic
+
+from spyglass_systemd.backends.wsgi import refusal
+from spyglass_systemd.backends.wsgi.farewell import Farewell
+from spyglass_systemd.backends.wsgi.framing import BODY, NOTHING
+from spyglass_systemd.backends.wsgi.refusal import Refusal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from spyglass_systemd.backends.wsgi.exchange import Exchange
+    from spyglass_systemd.backends.wsgi.framing import Framing
+    from spyglass_systemd.backends.wsgi.loop import Loop
+    from spyglass_systemd.backends.wsgi.outlet import Outlet
+
+# ### What does a slow client cost?
+# His own connection. A request is given to the app when it is whole, body and all; a response that the client does not
+# take waits in his outlet, and the app's iterable waits with it, suspended. Nobody else waits for either.
+
+FRESH, IDLE, REQUEST, ANSWER, FAREWELL, CLOSED = range(6)
+# FRESH: nothing has come yet. IDLE: between two requests. REQUEST: one is coming in. ANSWER: the app runs, or its
+# response goes out. FAREWELL: we have said our last word.
+
+IN, OUT, LOST = 0x001, 0x004, 0x018  # <sys/epoll.h>: EPOLLIN, EPOLLOUT, EPOLLERR | EPOLLHUP
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_READ = 64 * 1024
+_LAST_CALL = 1.0  # seconds for a request that is already on its way when we want to close
+_STALL = 30.0  # seconds in which a client must take something of his answer
+_SLOWEST = 500  # bytes a second of a body that is coming in
+_RESET = b"\1\0\0\0\0\0\0\0"  # struct linger: on, for 0 seconds
+
+
+class Connection:
+    """One accepted socket. `deadline` is when `expire` is due; `running`: the exchange is with a thread of the pool."""
+
+    __slots__ = (
+        "_farewell",
+        "_heard",
+        "_loop",
+        "_mask",
+        "began_ns",
+        "deadline",
+        "exchange",
+        "fd",
+        "framing",
+        "outlet",
+        "running",
+        "sock",
+        "state",
+    )
+
+    def __init__(self, loop: Loop, sock: _socket.socket, framing: Framing, outlet: Outlet) -> None:
+        self._loop = loop
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.framing = framing
+        self.outlet = outlet
+        self.state = FRESH
+        self.deadline = inf
+        self.exchange: Exchange | None = None
+        self.running = False
+        self.began_ns = 0  # when its request was given to the app, for the access log
+        self._mask = -1  # what epoll watches; -1: it does not know us
+        self._heard = -1  # bytes of a body when the clock was last set; -1: the head is not whole
+        self._farewell: Farewell | None = None
+
+    # ### What the loop calls
+
+    def on_event(self, event: int) -> None:
+        """What epoll has to tell."""
+        state = self.state
+        if state == ANSWER:
+            if event & LOST:
+                self.lose()
+            elif event & OUT:
+                self.outlet.flush()
+                self.proceed()
+            else:  # the next request, or the end of the client's side: both have time
+                self._watch(0)
+        elif state == FAREWELL:
+            self._linger()
+        elif state != CLOSED:
+            self.read()
+
+    def read(self) -> None:
+        """Take what has come."""
+        try:
+            data = self.sock.recv(_READ)
+        except BlockingIOError:
+            self._watch(IN)
+            return
+        except OSError:  # ECONNRESET, ETIMEDOUT: there is nobody to answer
+            self._close()
+            return
+        if data:
+            self._take(data)
+        elif self.state == REQUEST:
+            self._refuse(400, "the request ended before its end")
+        else:
+            self._close()
+
+    def resume(self) -> None:
+        """It is this connection's turn again: an app that gave way, or a request that came behind another."""
+        if self.state == ANSWER:
+            self.proceed()
+        elif self.state == IDLE:
+            self._take(b"")
+
+    def proceed(self) -> None:
+        """The app has run, or the client has taken something: see what is next."""
+        outlet, exchange = self.outlet, self.exchange
+        if outlet.gone:
+            self.lose()
+        elif not outlet.empty:
+            if self._mask != OUT or self.deadline == inf:
+                self._loop.arm(self, _STALL)
+                self._watch(OUT)
+        elif exchange is None:
+            self._goodbye()
+        elif self.running:
+            self._watch(0)
+        elif exchange.done:
+            self._answered(exchange)
+        else:
+            self._loop.runner.run(self, exchange)
+
+    def lose(self) -> None:
+        """The client is gone, or is given up."""
+        self.outlet.lose()
+        if self.running:
+            self._watch(-1)  # the hangup would be reported for ever; the pool gives us back
+            return
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            if not exchange.done:
+                self._loop.runner.abandon(exchange)
+            self._loop.answered(self, exchange)
+        self._close()
+
+    def expire(self) -> None:
+        """The deadline has come."""
+        state = self.state
+        self.deadline = inf
+        if state in (FRESH, IDLE):
+            self.read()  # who has just begun is not turned away
+            if self.state == state:
+                self._goodbye()
+        elif state == REQUEST:
+            self._check_progress()
+        elif state == FAREWELL:
+            self._close()
+        elif state == ANSWER and not self.outlet.empty:
+            if self.outlet.stalled():
+                self.lose()
+            else:
+                self._loop.arm(self, _STALL)
+
+    def last_call(self) -> None:
+        """There is no way back: whoever is between two requests has one second for the next."""
+        if self.state == IDLE:
+            self._loop.arm(self, _LAST_CALL)
+
+    # ### A request comes in
+
+    def _take(self, data: bytes) -> None:
+        framing, loop = self.framing, self._loop
+        try:
+            request = framing.feed(data)
+        except Refusal as refused:
+            self._refuse(refused.code, refused.why)
+            return
+        except OSError as error:
+            loop.service.gate.say("spool_full", 3, f"the body of a request could not be kept: {error}")
+            self._refuse(503, "no room for the body")
+            return
+        if request is not None:
+            self.state = ANSWER
+            loop.answer(self, request)
+            return
+        stage = framing.stage
+        if stage != NOTHING and (self.state != REQUEST or (stage == BODY and self._heard < 0)):
+            self._heard = 0 if stage == BODY else -1
+            self.state = REQUEST
+            loop.arm(self, loop.service.header_timeout)
+        if framing.asks:
+            framing.asks = False
+            self.outlet.put(_CONTINUE)
+        self._watch(IN)
+
+    def _check_progress(self) -> None:
+        received, timeout = self.framing.received, self._loop.service.header_timeout
+        if self._heard < 0 or received - self._heard < _SLOWEST * timeout:
+            self._refuse(408, "the request took too long to come")
+        else:
+            self._heard = received
+            self._loop.arm(self, timeout)
+
+    def _refuse(self, code: int, why: str) -> None:
+        loop, request = self._loop, self.framing.request
+        self.framing.close()
+        loop.refused(self, code)
+        self.state = ANSWER
+        self.outlet.put(
+            refusal.answer(code, why, loop.service.date.line(), body=request is None or request.method != "HEAD")
+        )
+        self.proceed()
+
+    # ### An answer goes out
+
+    def _answered(self, exchange: Exchange) -> None:
+        loop = self._loop
+        self.exchange = None
+        loop.answered(self, exchange)
+        if exchange.broken or self.outlet.short:
+            self._break_off(exchange)
+        elif exchange.keep:
+            self.state = IDLE
+            loop.arm(self, _LAST_CALL if loop.service.closing else loop.service.keepalive)
+            if self.framing.rest:
+                loop.ready.append(self)
+            elif self._mask != IN:
+                self._watch(IN)
+        else:
+            self._goodbye(at_once=not exchange.request.keep and not self.framing.rest)
+
+    def _break_off(self, exchange: Exchange) -> None:
+        """The response ended too early. Chunks and Content-Length show that; else only an RST can."""
+        if exchange.endless:
+            self.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, _RESET)
+            self._close()
+        else:
+            self._goodbye()
+
+    # ### The end
+
+    def _goodbye(self, *, at_once: bool = False) -> None:
+        self.state = FAREWELL
+        self._farewell = Farewell(self.sock, monotonic(), at_once=at_once)
+        self._linger()
+
+    def _linger(self) -> None:
+        farewell, now = self._farewell, monotonic()
+        if farewell is None or farewell.over(now):
+            self._close()
+        else:
+            self._loop.arm(self, farewell.until - now)
+            self._watch(IN)
+
+    def _close(self) -> None:
+        self.state = CLOSED
+        self.framing.close()
+        self.outlet.lose()
+        self._watch(-1)  # close(2) is not enough for epoll where a child of the app has a copy of the descriptor
+        self._loop.forget(self)
+        self.sock.close()
+
+    def _watch(self, mask: int) -> None:
+        if mask != self._mask:
+            self._loop.watch(self.fd, self._mask, mask)
+            self._mask = mask

@@ -1,0 +1,84 @@
+"""All listeners of a worker in its epoll: when they are watched, and who comes in. Knows no HTTP and no Master."""
+
+from __future__ import annotations
+
+import select
+from math import inf
+from time import monotonic
+
+from spyglass_systemd.backends.wsgi.door import Exhausted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from typing import Any
+
+    from spyglass_systemd.backends.wsgi.door import Door
+
+    Guest = tuple[Door, _socket.socket, Any]
+
+# ### Who accepts, when several workers wait for one listener?
+# EPOLLEXCLUSIVE wakes one of those that wait, not all. And whoever is awake takes one connection a turn, after all else
+# that the turn has brought: what he took he must serve, and while the app runs for one client here, a sibling may be
+# idle. What stays in the backlog is anybody's.
+
+_EXCLUSIVE = select.EPOLLIN | select.EPOLLEXCLUSIVE
+_BREATH = 1.0  # seconds without accepting when there is no descriptor left
+
+
+class Entrance:
+    """`exhausted` says why nobody can be let in, once; `reopens` is when it is worth trying again."""
+
+    def __init__(self, epoll: select.epoll, doors: list[Door]) -> None:
+        self._epoll = epoll
+        self._doors = {door.listener.fd: door for door in doors}
+        self._open = False
+        self.exhausted = ""
+        self.reopens = inf
+
+    def open(self) -> None:
+        """Watch the listeners."""
+        self.reopens = inf
+        if not self._open:
+            self._open = True
+            for fd in self._doors:
+                self._epoll.register(fd, _EXCLUSIVE)
+
+    def shut(self) -> None:
+        """Watch them no longer."""
+        self.reopens = inf
+        if self._open:
+            self._open = False
+            for fd in self._doors:
+                self._epoll.unregister(fd)
+
+    def leave(self) -> None:
+        """For ever: the descriptors are somebody else's to close."""
+        self.shut()
+        for door in self._doors.values():
+            door.release()
+        self._doors.clear()
+
+    def turn(self, fds: list[int]) -> list[Guest]:
+        """One connection of each listener among `fds`."""
+        guests = [self._accept(self._doors[fd]) for fd in fds if fd in self._doors] if self._open else []
+        return [guest for guest in guests if guest is not None]
+
+    def everybody(self) -> list[Guest]:
+        """All who wait in the backlogs."""
+        guests = []
+        for door in self._doors.values():
+            while (guest := self._accept(door)) is not None:
+                guests.append(guest)
+        return guests
+
+    def _accept(self, door: Door) -> Guest | None:
+        try:
+            accepted = door.accept()
+        except Exhausted as why:
+            self.exhausted = str(why)
+            if self._open:
+                self.shut()
+                self.reopens = monotonic() + _BREATH
+            return None
+        return None if accepted is None else (door, *accepted)

@@ -1,0 +1,119 @@
+"""Requests out of a stream of bytes, one after another, each whole: head and body. Knows no socket and no clock."""
+
+from __future__ import annotations
+
+import io
+
+from spyglass_systemd.backends.wsgi.body import Body
+from spyglass_systemd.backends.wsgi.head import check_partial, parse
+from spyglass_systemd.backends.wsgi.refusal import Refusal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from spyglass_systemd.backends.wsgi.head import Limits, Request
+
+NOTHING, HEAD, BODY = range(3)
+_CR = 13
+
+
+class Rules:
+    """What is read of a request.
+
+    `limits` of its head, `body_limit` bytes of body (None: any), of which `spool` stay in memory; `prefix` is
+    SCRIPT_NAME.
+    """
+
+    __slots__ = ("body_limit", "limits", "prefix", "spool")
+
+    def __init__(self, limits: Limits, body_limit: int | None, spool: int, prefix: str) -> None:
+        self.limits = limits
+        self.body_limit = body_limit
+        self.spool = spool
+        self.prefix = prefix
+
+
+class Framing:
+    """`feed` it until it returns a request, whole, with its `environ`; then feed it b"" for the one behind it.
+
+    `request` is the one that is coming in or has come, None while its head is not whole or no good. `rest` is what came
+    and is not read yet. `asks`: the client waits for 100 Continue.
+    """
+
+    __slots__ = ("_body", "_rules", "_template", "asks", "environ", "request", "rest")
+
+    def __init__(self, rules: Rules, template: dict[str, Any]) -> None:
+        self._rules = rules
+        self._template = template  # what all environs have in common
+        self._body: Body | None = None
+        self.environ: dict[str, Any] = {}
+        self.request: Request | None = None
+        self.rest = b""
+        self.asks = False
+
+    @property
+    def stage(self) -> int:
+        """How much of a request is here: NOTHING, a part of its HEAD, a part of its BODY."""
+        if self._body is not None:
+            return BODY
+        return HEAD if self.rest not in (b"", b"\r") else NOTHING
+
+    @property
+    def received(self) -> int:
+        """Bytes of the body that is coming in."""
+        return self._body.size if self._body is not None else 0
+
+    def feed(self, data: bytes) -> Request | None:
+        """Take what came; returns a request when one is whole.
+
+        Raises Refusal, and OSError where a body cannot be kept: after that nothing in this stream means anything.
+        """
+        if self._body is not None:
+            return self._feed_body(self._body, data)
+        self.request = None
+        if self.rest:
+            data = self.rest + data
+        end = data.find(b"\r\n\r\n")
+        if end < 1 or data[0] == _CR:
+            while data.startswith(b"\r\n"):  # RFC 9112 section 2.2: some clients send one too many
+                data = data[2:]
+            end = data.find(b"\r\n\r\n")
+            if end < 0:
+                self.rest = data
+                if self.stage == HEAD:
+                    check_partial(data, self._rules.limits)
+                return None
+        self.rest = data[end + 4 :]
+        self.environ = environ = self._template.copy()
+        self.request = request = parse(data[:end], environ, self._rules.limits, self._rules.prefix)
+        if request.length:
+            return self._begin_body(request)
+        environ["wsgi.input"] = io.BytesIO()
+        return request
+
+    def _begin_body(self, request: Request) -> Request | None:
+        rules, data = self._rules, self.rest
+        if rules.body_limit is not None and request.length > rules.body_limit:
+            raise Refusal(413, f"a body of over {rules.body_limit} bytes")
+        self._body = Body(request.length, rules.spool, rules.body_limit, rules.limits.total)
+        self.rest = b""
+        self.asks = request.expects and not data
+        return self._feed_body(self._body, data)
+
+    def _feed_body(self, body: Body, data: bytes) -> Request | None:
+        rest = body.feed(data)
+        if rest is None:
+            return None
+        self._body, self.rest, self.asks = None, rest, False
+        self.environ["wsgi.input"] = body.reader()
+        # A chunked body is whole now too, and many apps read what CONTENT_LENGTH says and no more (RFC 9112, 7.1.3).
+        self.environ["CONTENT_LENGTH"] = str(body.size)
+        return self.request
+
+    def close(self) -> None:
+        """Forget what came."""
+        if self._body is not None:
+            self._body.close()
+            self._body = None
+        self.rest = b""

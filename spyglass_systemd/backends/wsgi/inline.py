@@ -1,0 +1,65 @@
+"""Runs the app in the loop's own thread, for `threads` = 1; the pool is its sibling. Knows no epoll."""
+
+from __future__ import annotations
+
+from _contextvars import copy_context
+from time import monotonic_ns
+
+from spyglass_systemd.backends.wsgi.outlet import Outlet
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+
+    from spyglass_systemd.backends.wsgi.connection import Connection
+    from spyglass_systemd.backends.wsgi.exchange import Exchange
+    from spyglass_systemd.backends.wsgi.service import Service
+
+# ### May an app hold the loop for ever by yielding for ever?
+# No. After each chunk that it yields it gives way once it has had its slice, and goes on when the others had theirs.
+#
+# ### Why does each exchange have a context of its own?
+# Because several may be suspended at once, each in the middle of an iterable, and what one of them has pushed (the
+# request that Flask calls current) must not be found by another, nor popped out of order.
+
+_SLICE_NS = 20_000_000
+
+
+class Inline:
+    """`ready`: where connections wait whose app has given way."""
+
+    def __init__(self, service: Service, ready: list[Connection]) -> None:
+        self._busy = service.gate.row.busy
+        self._ready = ready
+        self._slice_ns = 0
+        service.progress = self._progress
+
+    def outlet(self, sock: _socket.socket) -> Outlet:
+        """The sending side of a new connection."""
+        return Outlet(sock)
+
+    def run(self, connection: Connection, exchange: Exchange) -> None:
+        """Until the exchange is done, its client is full, or its slice is over."""
+        context = exchange.context
+        if context is None:
+            context = exchange.context = copy_context()
+        self._slice_ns = now = monotonic_ns()
+        self._busy(now)
+        context.run(exchange.call)
+        self._busy(0)
+        if exchange.done or not connection.outlet.empty:
+            connection.proceed()
+        else:
+            self._ready.append(connection)
+
+    def abandon(self, exchange: Exchange) -> None:
+        """Nobody wants the rest of it."""
+        self._busy(monotonic_ns())
+        if exchange.context is not None:
+            exchange.context.run(exchange.close)
+        self._busy(0)
+
+    def _progress(self, _: Exchange) -> bool:
+        now = monotonic_ns()
+        self._busy(now)
+        return now - self._slice_ns > _SLICE_NS

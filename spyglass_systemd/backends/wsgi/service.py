@@ -1,0 +1,117 @@
+"""What all connections of a worker share: the app, the limits, the clock, what is counted. Knows no connection."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from spyglass_systemd.backends.wsgi.files import FileWrapper
+from spyglass_systemd.backends.wsgi.framing import Rules
+from spyglass_systemd.backends.wsgi.head import Limits
+from spyglass_systemd.backends.wsgi.response import Date
+from spyglass_systemd.words.listener import AF_UNIX
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from spyglass_systemd.backends.access import AccessLog
+    from spyglass_systemd.backends.base import Gate
+    from spyglass_systemd.backends.wsgi.exchange import Exchange
+    from spyglass_systemd.backends.wsgi.framing import Framing
+    from spyglass_systemd.backends.wsgi.head import Request
+    from spyglass_systemd.words.listener import Listener
+    from spyglass_systemd.words.options import Settings
+
+_OURS = __file__.rpartition("/")[0]
+
+
+class Service:
+    """What every connection and every exchange may ask for.
+
+    `closing`: no way back, every answer is the last one of its connection. `progress(exchange)` is called when an app
+    has yielded something; it returns true when the app should give way to others.
+    """
+
+    __slots__ = (
+        "access",
+        "app",
+        "closing",
+        "date",
+        "gate",
+        "header_timeout",
+        "keepalive",
+        "progress",
+        "rules",
+        "threads",
+    )
+
+    def __init__(self, app: Callable[..., Any], gate: Gate, settings: Settings, access: AccessLog | None) -> None:
+        self.app = app
+        self.gate = gate
+        self.access = access
+        self.rules = Rules(
+            Limits(settings.line_limit, settings.header_limit, settings.header_count),
+            settings.body_limit,
+            settings.spool,
+            settings.root_path.rstrip("/"),
+        )
+        self.header_timeout = settings.header_timeout
+        self.keepalive = settings.keepalive
+        self.threads = settings.threads
+        self.date = Date()
+        self.closing = False
+        self.progress: Callable[[Exchange], bool] = lambda _: False  # whoever runs the app puts his own here
+
+    def environ(self, listener: Listener) -> dict[str, Any]:
+        """What is the same in every environ of one listener."""
+        address = listener.address
+        if listener.family == AF_UNIX or not isinstance(address, tuple):
+            host, port = "localhost", "80"
+        else:
+            host, port = address[0], str(address[1])
+            if host in ("0.0.0.0", "::"):  # noqa: S104  # an address to listen on is none to connect to
+                host = os.uname().nodename or "localhost"
+        return {
+            "SCRIPT_NAME": self.rules.prefix,
+            "SERVER_NAME": host,
+            "SERVER_PORT": port,
+            "SERVER_SOFTWARE": "spyglass",
+            "REMOTE_ADDR": "",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": self.threads > 1,
+            "wsgi.multiprocess": True,
+            "wsgi.run_once": False,
+            "wsgi.input_terminated": True,
+            "wsgi.file_wrapper": FileWrapper,
+        }
+
+    def log(self, framing: Framing, code: int, size: int, began_ns: int) -> None:
+        """A line for the access log; `began_ns` 0 for what never came to the app."""
+        if self.access is not None:
+            request, environ = framing.request, framing.environ
+            asked = f"{request.method} {request.target} {request.version}" if request else ""
+            ms = (time.monotonic_ns() - began_ns) / 1e6 if began_ns else 0.0
+            self.access.add(environ, asked, code, size, ms)
+
+    def blame(self, request: Request, error: BaseException) -> None:
+        """An app's exception, to stderr: its traceback from the app's first frame."""
+        import traceback  # noqa: PLC0415  # 4 ms that only a broken app pays
+
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next and trace.tb_frame.f_code.co_filename.startswith(_OURS):
+            trace = trace.tb_next
+        lines = traceback.format_exception(type(error), error, trace)
+        self.tell(f"{request.method} {request.target}: the app failed\n{''.join(lines)}")
+
+    def tell(self, text: str) -> None:
+        """To stderr. Where that is broken nobody can be told, and the request is not to suffer for it."""
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except (OSError, ValueError, AttributeError):  # a closed pipe; a closed file; None
+            pass
