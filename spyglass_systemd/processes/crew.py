@@ -143,7 +143,7 @@ class Crew:
                 generation.trouble = (report.summary, report.trace)
                 self._break(generation)
             elif isinstance(report, reports.Forked):
-                self._forked(generation, report, fds[0])
+                self._forked(generation, report, fds)
             elif isinstance(report, reports.NotForked):
                 self._not_forked(generation, report)
             elif isinstance(report, reports.Reaped):
@@ -168,7 +168,7 @@ class Crew:
             else:
                 self._break(generation)
         for worker in list(generation.workers.values()):
-            if not worker.pid or worker.died:  # never forked; or dead, and nobody can tell any more how it died
+            if worker.pidfd < 0 or worker.died:  # never forked; or dead, and nobody can tell any more how it died
                 self._bury(worker)
         self._forget(generation)
 
@@ -195,16 +195,22 @@ class Crew:
         self._workers += 1
         template.hire(generation, self._workers, row)
 
-    def _forked(self, generation: Generation, report: reports.Forked, pidfd: int) -> None:
+    def _forked(self, generation: Generation, report: reports.Forked, fds: tuple[int, ...]) -> None:
         worker = generation.workers.get(report.worker)
         if worker is None:  # discarded meanwhile
-            offspring.send_signal(pidfd, signals.KILL)
-            os.close(pidfd)
+            for pidfd in fds:
+                offspring.send_signal(pidfd, signals.KILL)
+                os.close(pidfd)
             return
-        worker.pid, worker.pidfd = report.pid, pidfd
+        worker.pid = report.pid
         self._board.header[scoreboard.H_FORK_US] = report.fork_us
+        if not fds:  # MSG_CTRUNC, recv(2): we have no descriptor left, so it must go; only its Template can say when
+            worker.reason = "the Master is out of descriptors (LimitNOFILE=)"
+            worker.channel.close()
+            return
+        worker.pidfd = fds[0]
         if worker.doomed:
-            offspring.send_signal(pidfd, signals.KILL)
+            offspring.send_signal(worker.pidfd, signals.KILL)
 
     def _not_forked(self, generation: Generation, report: reports.NotForked) -> None:
         self._log.event("fork_failed", 3, actor=generation.label, worker=report.worker, reason=report.reason)
@@ -216,7 +222,9 @@ class Crew:
     def hear_worker(self, worker: WorkerHandle) -> None:
         """Read what a worker reports."""
         worker.channel.flush()
-        for report, _ in worker.channel.receive():
+        for report, fds in worker.channel.receive():
+            for fd in fds:  # it has none to give
+                os.close(fd)
             if isinstance(report, reports.Accepting):
                 self._accepting(worker, report)
             elif isinstance(report, reports.Quiesced):

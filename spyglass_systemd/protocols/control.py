@@ -1,6 +1,6 @@
 """Framed messages and descriptors between two of our processes, over a socketpair.
 
-Never blocks and never raises for a peer that is gone; knows nothing of what the messages mean.
+Never blocks and never raises for what its peer does; knows nothing of what the messages mean.
 """
 
 from __future__ import annotations
@@ -57,15 +57,17 @@ class Channel:
             except BlockingIOError:
                 return
             except OSError:  # EPIPE, ECONNRESET, EBADF after close: nobody will read this any more
-                self.closed = True
-                self._discard()
+                self._hang_up()
                 return
             del self._queue[0]
             for fd in fds:
                 os.close(fd)
 
     def receive(self) -> list[tuple[Report, tuple[int, ...]]]:
-        """Every message that has arrived, each with the descriptors that came along (close-on-exec)."""
+        """Every message that has arrived, each with the descriptors that came along (close-on-exec).
+
+        A peer that sends what is no message is hung up on.
+        """
         messages: list[tuple[Report, tuple[int, ...]]] = []
         while not self.closed:
             try:
@@ -76,12 +78,15 @@ class Channel:
                 break
             except OSError:  # ECONNRESET: the peer died with messages unread
                 data, ancillary, flags = b"", [], 0
-            if not data:
-                self.closed = True
-                break
-            if flags & _socket.MSG_TRUNC:
-                raise ValueError(f"a message of over {_RECEIVE} bytes")
-            messages.append((decode(data), _rights(ancillary)))
+            fds = _rights(ancillary)
+            try:
+                report = decode(b"" if flags & _socket.MSG_TRUNC else data)
+            except ValueError:  # the end; or app code has found the descriptor, and nothing that it says counts
+                for fd in fds:
+                    os.close(fd)
+                self._hang_up()
+            else:
+                messages.append((report, fds))
         return messages
 
     def detach(self) -> int:
@@ -94,6 +99,14 @@ class Channel:
         self.closed = True
         self._discard()
         self._sock.close()
+
+    def _hang_up(self) -> None:
+        self.closed = True
+        self._discard()
+        try:
+            self._sock.shutdown(_socket.SHUT_RDWR)
+        except OSError:  # the peer was quicker
+            return
 
     def _discard(self) -> None:
         for _, fds in self._queue:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-TEXT_LIMIT = 48 * 1024  # characters of one text field; a message must fit into a socket's send buffer whatever happens
+TEXT_LIMIT = 48 * 1024  # bytes of one text field; a message must fit into a socket's send buffer whatever happens
+_CUT = b"\n[...]\n"
 
 
 class Report:
@@ -186,20 +187,39 @@ _CLASSES: dict[str, type[Report]] = {
 
 def encode(report: Report) -> bytes:
     """The message as bytes: the name and the fields, NUL between them (a NUL inside a text becomes U+FFFD)."""
-    parts = [type(report).__name__]
-    for name in report.__slots__:
-        text = str(getattr(report, name)).replace("\0", "\ufffd")
-        parts.append(
-            text if len(text) <= TEXT_LIMIT else text[: TEXT_LIMIT // 2] + "\n[...]\n" + text[-TEXT_LIMIT // 2 :]
-        )
-    return "\0".join(parts).encode("utf-8", "surrogateescape")
+    texts = (str(getattr(report, name)).replace("\0", "\ufffd") for name in report.__slots__)
+    # An exception's text can hold any surrogate, not only those that stand for a byte of a file's name.
+    fields = (_shortened(text.encode("utf-8", "surrogatepass")) for text in texts)
+    return b"\0".join((type(report).__name__.encode(), *fields))
 
 
 def decode(data: bytes) -> Report:
     """The value behind `data`. Raises ValueError for what `encode` did not make."""
-    name, *texts = data.decode("utf-8", "surrogateescape").split("\0")
+    name, *texts = data.decode("utf-8", "surrogatepass").split("\0")
     cls = _CLASSES.get(name)
     if cls is None or len(texts) != len(cls.__slots__):
         raise ValueError(f"not a report: {data[:80]!r}")
     kinds = cls.__annotations__ if cls.__slots__ else {}
-    return cls(*(int(text) if kinds[slot] == "int" else text for slot, text in zip(cls.__slots__, texts, strict=True)))
+    return cls(
+        *(_integer(text) if kinds[slot] == "int" else text for slot, text in zip(cls.__slots__, texts, strict=True))
+    )
+
+
+def _shortened(text: bytes) -> bytes:
+    """Its beginning and its end where it is too long, cut between two characters."""
+    if len(text) <= TEXT_LIMIT:
+        return text
+    half = (TEXT_LIMIT - len(_CUT)) // 2
+    head, tail = half, len(text) - half
+    while text[head] & 0xC0 == 0x80:  # in the middle of a character
+        head -= 1
+    while text[tail] & 0xC0 == 0x80:
+        tail += 1
+    return text[:head] + _CUT + text[tail:]
+
+
+def _integer(text: str) -> int:
+    value = int(text)
+    if not -(2**63) <= value < 2**63:  # it may be meant for a cell of the scoreboard
+        raise ValueError(f"{value} is no integer of 64 bits")
+    return value
