@@ -45,7 +45,8 @@ ROW_CELLS = 48
     H_PAST_REQUESTS,
     H_PAST_ANSWERED,
     H_JOURNAL_DROPPED,
-) = range(20)
+    H_PAST_ACTIVITY,
+) = range(21)
 
 # A row's cells, written by its worker; the Master clears a dead worker's.
 (
@@ -303,6 +304,7 @@ class Scoreboard:
         header[H_PAST_ACCEPTED] += row.accepted
         header[H_PAST_REQUESTS] += row.requests
         header[H_PAST_ANSWERED] += row.done
+        header[H_PAST_ACTIVITY] = max(header[H_PAST_ACTIVITY], row.last_activity_ns)
         start = HEADER_CELLS + row.index * ROW_CELLS
         self._view[start + PID] = 0
         for cell in range(1, ROW_CELLS):
@@ -319,6 +321,6 @@ class Scoreboard:
             open=sum(row.open for row in taken),
             in_flight=sum(row.in_flight for row in taken),
             leases=sum(row.leases for row in taken),
-            last_activity_ns=max((row.last_activity_ns for row in taken), default=0),
+            last_activity_ns=max(header[H_PAST_ACTIVITY], *(row.last_activity_ns for row in taken), 0),
             busy_since_ns=min((row.busy_since_ns for row in taken if row.busy_since_ns), default=0),
         )
