@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from spyglass_systemd.words.errors import AppError
+from spyglass_systemd.words.lines import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,9 +16,10 @@ if TYPE_CHECKING:
 
     from spyglass_systemd.words.options import Settings
 
-_OURS = os.path.dirname(os.path.dirname(__file__))
+_OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _COROUTINE = 0x80  # inspect.CO_COROUTINE, and inspect is 10 ms
 _NOT_THE_APPS = ("<frozen importlib", "<frozen runpy")
+_SUMMARY_LIMIT = 500  # bytes
 
 
 def enter(settings: Settings) -> None:
@@ -26,12 +29,13 @@ def enter(settings: Settings) -> None:
     must load the new release, and a path that was resolved once would name the old one for ever.
     """
     os.environ.update(settings.environment)
-    directory = os.path.normpath(os.path.join(os.getcwd(), settings.chdir))
+    time.tzset()  # or a TZ among them would count for nothing
     try:
+        directory = os.path.abspath(settings.chdir)
         os.chdir(directory)
     except OSError as error:
         raise AppError(
-            f"the working directory {directory} cannot be entered: {error.strerror}",
+            f"the working directory {settings.chdir} cannot be entered: {error.strerror}",
             hint="set chdir= (--chdir) to the directory that the app's module lies in",
         ) from None
     paths = [os.path.normpath(os.path.join(directory, path)) for path in settings.pythonpath]
@@ -63,6 +67,8 @@ def load(spec: str) -> Any:
             found = getattr(found, name)
         except AttributeError:
             raise _missing(module_name, found, name) from None
+        except BaseException as error:  # noqa: BLE001  # a module's own __getattr__, a property
+            raise _failed(f"looking up {spec}", error) from None
     if call:
         try:
             found = found()
@@ -80,7 +86,8 @@ def kind_of(app: Any) -> str:
     """`asgi` for what a coroutine answers, else `wsgi`."""
     for candidate in (app, getattr(type(app), "__call__", None)):  # noqa: B004  # its function is wanted, not a test
         code = getattr(getattr(candidate, "__func__", candidate), "__code__", None)
-        if code is not None and code.co_flags & _COROUTINE:
+        flags = getattr(code, "co_flags", 0)
+        if isinstance(flags, int) and flags & _COROUTINE:  # an object may say anything of any of its attributes
             return "asgi"
     return "wsgi"
 
@@ -96,10 +103,11 @@ def _missing(module_name: str, found: Any, name: str) -> AppError:
 def _failed(doing: str, error: BaseException) -> AppError:
     import traceback  # noqa: PLC0415  # only on this path
 
-    last = traceback.format_exception_only(error)[-1].strip()
+    # A SyntaxError has indented lines before its message, and any error may have notes after it.
+    what = next(line for line in traceback.format_exception_only(error) if not line.startswith(" ")).strip()
     if isinstance(error, SystemExit):
-        last = f"SystemExit({error.code!r})"
-    return AppError(f"{doing}: {last}", trace=trace_of(error))
+        what = f"SystemExit({error.code!r})"
+    return AppError(f"{doing}: {one_line(what, _SUMMARY_LIMIT)}", trace=trace_of(error))
 
 
 def trace_of(error: BaseException) -> str:
