@@ -83,7 +83,7 @@ set_up() {
         printf 'Setting up .venv with %s ...\n' "$python" >&2
         .venv/bin/python -c 'import pip' 2>/dev/null || "$python" -m venv --clear .venv
         .venv/bin/python -m pip --quiet --disable-pip-version-check --no-input \
-            install -e '.[dev,systemd-python]' </dev/null >&2
+            install --use-pep517 -e '.[dev,systemd-python]' </dev/null >&2
         printf '%s\n' "$stamp" >.venv/made-from
     fi
     exec {lock}>&-

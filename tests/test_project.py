@@ -189,7 +189,7 @@ def test_a_decision_fits_on_a_page(path):
 
 # Written so that this file does not match itself.
 OF_A_WORKPLACE = re.compile(
-    r"(?<![\w.~-])/(?:work|farm|root)/|/tmp/[b]ash_jobs|\.\./[s]hared|\.[l]ibrary\b"  # where it was written
+    r"(?<![\w.~-])/(?:work|farm)/|/root/[.]|/tmp/[b]ash_jobs|\.\./[s]hared|\.[l]ibrary\b"  # where it was written
     r"|\bissue [#]?\d|\bsession [#]?\d"  # who asked for it
     r"|\bpy[p]i\.\w|python[h]osted|deb\.[d]ebian\.|registry\.[n]pm|npm[j]s\.",  # where its parts came from
     re.IGNORECASE,
