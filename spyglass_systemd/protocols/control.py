@@ -57,7 +57,7 @@ class Channel:
             except BlockingIOError:
                 return
             except OSError:  # EPIPE, ECONNRESET, EBADF after close: nobody will read this any more
-                self._hang_up()
+                self._discard()  # what the peer has said before is still to be read: `receive` finds the end
                 return
             del self._queue[0]
             for fd in fds:
@@ -76,7 +76,9 @@ class Channel:
                 )
             except BlockingIOError:
                 break
-            except OSError:  # ECONNRESET: the peer died with messages unread
+            except ConnectionResetError:  # the peer died with messages unread, which is said before its last words are
+                continue
+            except OSError:
                 data, ancillary, flags = b"", [], 0
             fds = _rights(ancillary)
             try:
