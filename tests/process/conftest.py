@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 
 import pytest
 from harness import APPS, Service, make_listener
@@ -51,5 +52,5 @@ def service(tmp_path, listener):
             ended = one.process.poll() is not None
             left += one.members() if ended else []
             one.kill_all()
-            print(one.log, one.letters, sep="\n")  # shown where the test has failed
+            sys.stdout.write(f"{one.log}\n{one.letters}\n")  # shown where the test has failed
     assert not left

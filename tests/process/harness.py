@@ -43,6 +43,19 @@ if fds:
 os.execv(command[0], command)
 """
 
+AROUND = """
+import sys
+{before}
+from spyglass_systemd.cli.main import main
+status = main()
+{after}
+sys.exit(status)
+"""
+
+IMPATIENT = AROUND.format(
+    before="from spyglass_systemd.policy import respawn; respawn.delay.__defaults__ = 0.05, 30.0", after=""
+)  # a twentieth of the pause after a failure
+
 
 def eventually(check, what=""):
     """Ask again and again until `check()` is true, for what sends no event; its value."""
@@ -185,9 +198,12 @@ class Connection:
 
 
 class Service:
-    """One Master after another on the listeners given; of the present one its process, its log, its notifications."""
+    """One Master after another on the listeners given; of the present one its process, its log, its notifications.
 
-    def __init__(self, directory, listeners, arguments, *, names="", watchdog="", lookout=False):
+    `around` is Python that is run in place of the program: to look at the Master from inside, to shorten its patience.
+    """
+
+    def __init__(self, directory, listeners, arguments, *, names="", watchdog="", around=""):
         self.directory = directory
         self.run = directory / "run"
         self.run.mkdir(exist_ok=True)
@@ -196,7 +212,7 @@ class Service:
         self._arguments = arguments
         self._names = names
         self._watchdog = watchdog
-        self._lookout = lookout
+        self._program = ["-c", around] if around else [str(PROGRAM)]
         self.process = None
 
     @property
@@ -219,7 +235,7 @@ class Service:
         environ |= {"WATCHDOG_USEC": self._watchdog} if self._watchdog else {}
         fds = [listener.fileno() for listener in self._listeners]
         self.log, self.letters, self.senders = Stream(), Stream(), []
-        command = [sys.executable, "-P", str(PROGRAM), "serve", *self._arguments]
+        command = [sys.executable, "-P", *self._program, "serve", *self._arguments]
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", LAUNCHER, json.dumps([fds, command])],
             env=environ,
@@ -364,6 +380,20 @@ def children(pid):
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except FileNotFoundError:
         return []
+
+
+def descriptors(pid):
+    """What a process has open: the number and what /proc says it is."""
+    found = {}
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found[int(link.name)] = str(link.readlink())
+    return found
+
+
+def sockets(pid):
+    """The sockets that a process has open, as /proc names them."""
+    return [what for what in descriptors(pid).values() if what.startswith("socket:")]
 
 
 def said(answer):

@@ -133,10 +133,10 @@ def test_a_signal_to_the_whole_process_group_means_the_master(service, gate):
     with master.start(waiting=wait_at(gate)) as connection:
         master.in_flight()
         workers = {worker.pid for worker in master.workers}
-        for number in (signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2):
-            if number in (signal.SIGTTIN, signal.SIGTTOU):
-                os.killpg(master.pid, number)
-                master.log.until("resized")
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU):
+            os.killpg(master.pid, number)
+        master.log.until("resized workers=3")
+        master.log.until("resized workers=2")
         assert workers <= {worker.pid for worker in master.workers}
         os.killpg(master.pid, signal.SIGINT)
         master.log.until("draining")
@@ -147,7 +147,7 @@ def test_a_signal_to_the_whole_process_group_means_the_master(service, gate):
     assert "died" not in master.log
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGUSR1])
 def test_a_signal_to_a_worker_or_the_template_does_nothing(service, number):
     master = service("--workers", "1")
     with master.start(waiting="say(os.getpid(), os.getppid())".replace(", os", "); say(os")) as connection:

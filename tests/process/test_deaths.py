@@ -1,0 +1,251 @@
+"""Deaths of every process at every time: the port answers again without anyone's help, and nobody is left behind."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from harness import AROUND, Process, eventually, said, take_time, wait_at
+
+SEGFAULT = "import ctypes; ctypes.string_at(0)"
+
+
+def wake(master):
+    """Start it; wait until all its workers accept."""
+    with master.start(waiting="say(1)") as connection:
+        assert said(connection.read()) == [1]
+    master.all_accept(2)
+    return master
+
+
+def answers_again(master):
+    """Whether the port answers, asked until it does."""
+    return eventually(lambda: master.request("say(os.getpid())").status == 200)
+
+
+# ### A worker
+
+
+def test_when_a_worker_dies_the_others_serve_and_another_takes_its_place(service):
+    master = wake(service())
+    victim, other = master.workers
+    victim.kill()
+    assert master.ask("say(os.getpid())") != [victim.pid]
+    assert master.log.until("worker_died").endswith(f'pid={victim.pid} worker_died how="signal SIGKILL" reason=""')
+    rows = master.all_accept(2)
+    assert {row["pid"] for row in rows} == {worker.pid for worker in master.workers}
+    assert other.pid in {row["pid"] for row in rows}
+    assert victim.pid not in {row["pid"] for row in rows}
+
+
+def test_when_all_workers_die_the_port_answers_again(service):
+    master = wake(service())
+    victims = master.workers
+    for victim in victims:
+        victim.kill()
+    (pid,) = master.ask("say(os.getpid())")
+    assert pid not in {victim.pid for victim in victims}
+    assert "failed" not in master.log
+
+
+def test_the_dead_are_counted_in_what_was_done(service):
+    master = wake(service("--idle", "0.3"))
+    for victim in master.workers:
+        victim.kill()
+    eventually(lambda: master.log.count("worker_died") == 2)
+    assert master.wait() == 0
+    assert master.log.until("slept").count("requests=1 connections=1") == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "how"),
+    [
+        (SEGFAULT, 'how="signal SIGSEGV'),
+        ("os._exit(3)", 'how="exit 3"'),
+        ("os.kill(os.getpid(), 9)", 'how="signal SIGKILL"'),
+        ("os.abort()", 'how="signal SIGABRT'),
+    ],
+)
+def test_an_app_that_ends_its_process_loses_that_request_only(service, source, how):
+    master = wake(service())
+    with master.connect().ask(source) as connection:
+        assert connection.sock.recv(1) == b""
+    assert how in master.log.until("worker_died")
+    assert master.ask("say('here')") == ["here"]
+    master.all_accept(2)
+
+
+@pytest.mark.parametrize("source", ["sys.exit(3)", "raise KeyboardInterrupt", "raise MemoryError"])
+def test_an_app_that_raises_to_leave_does_not_end_its_worker(service, source):
+    master = wake(service())
+    workers = {worker.pid for worker in master.workers}
+    assert master.request(source).status == 500
+    assert master.ask("say(os.getpid())")[0] in workers
+    assert "worker_died" not in master.log
+
+
+def test_workers_that_die_whenever_they_boot_are_a_broken_app(service):
+    master = service("--no-preload", app="import os\nos._exit(3)")
+    with master.start(waiting="") as connection:
+        assert connection.read().status == 503
+    assert "3 workers in a row died before they could accept: exit 3" in master.log.until(" failed ")
+    master.letters.until("READY=1")
+
+
+def test_an_app_that_cannot_be_loaded_in_a_worker_is_a_broken_app(service):
+    master = service("--no-preload", app="import nosuch")
+    with master.start(waiting="") as connection:
+        assert connection.read().status == 503
+    assert "No module named 'nosuch'" in master.log.until(" failed ")
+    assert master.log.count("Traceback") == 1
+
+
+def test_a_worker_that_has_stopped_answering_a_quiesce_is_replaced_not_waited_for_for_ever(service):
+    """SIGSTOP: it holds nobody, and does not answer."""
+    impatient = AROUND.format(before="from spyglass_systemd.processes import vigil; vigil._PROOF_LIMIT = 0.2", after="")
+    master = wake(service("--idle", "0.3", around=impatient))
+    master.has_open(0)
+    stopped = master.workers[0]
+    stopped.kill(signal.SIGSTOP)
+    assert 'reason="did not answer a quiesce"' in master.log.until("worker_died")
+    assert stopped.wait()
+    assert master.wait() == 0
+
+
+# ### The Template
+
+
+def test_when_the_template_dies_its_workers_serve_on_until_others_have_come(service, gate):
+    master = wake(service())
+    old, template = master.workers, master.template
+    with master.connect().ask(wait_at(gate)) as connection:
+        master.in_flight()
+        template.kill()
+        assert 'how="signal SIGKILL"' in master.log.until("template_died")
+        master.log.until("reloaded")
+        assert master.ask("say(os.getppid())") == [master.template.pid]
+        with gate.open("w"):
+            pass
+        assert said(connection.read()) == ["answered"]
+    for worker in old:
+        assert worker.wait()
+    master.all_accept(2)
+    assert "worker_died" not in master.log
+
+
+def test_when_the_template_and_all_workers_die_the_port_answers_again(service):
+    master = wake(service())
+    victims = [master.template, *master.workers]
+    for victim in victims:
+        victim.kill(signal.SIGSTOP)
+    for victim in victims:
+        victim.kill()
+    answers_again(master)
+    master.all_accept(2)
+    assert master.stop() == 0
+
+
+def test_when_the_template_dies_while_it_imports_the_app_is_answered_for_and_tried_again(service, gate, tmp_path):
+    wait = f"import os\nif not os.path.exists({str(tmp_path / 'mended')!r}): open({str(gate)!r}).close()\n"
+    master = service(app=wait + "from wsgiref.simple_server import demo_app as app")
+    with master.start(waiting="") as connection:
+        eventually(lambda: len(master.templates) == 1)
+        (tmp_path / "mended").touch()
+        master.template.kill()
+        answer = connection.read()
+    assert answer.status == 503
+    assert int(answer.fields["retry-after"]) >= 1
+    assert "the app ended the process that imported it: signal SIGKILL" in master.log.until(" failed ")
+    eventually(lambda: master.request().status == 200)
+    assert "attempts=1" in master.log.until("recovered")
+
+
+def test_a_template_that_dies_again_and_again_does_not_end_the_service_of_its_workers(service, tmp_path):
+    """Its successor cannot be loaded: the old workers serve on, and it is tried again until it can."""
+    master = service(app="from wsgiref.simple_server import demo_app as app")
+    with master.start(waiting="") as connection:
+        assert connection.read().status == 200
+    master.all_accept(2)
+    blog = tmp_path / "app" / "blog.py"
+    good = blog.read_text()
+    blog.write_text("raise RuntimeError('broken since')")
+    old = master.workers
+    master.template.kill()
+    assert "broken since" in master.log.until("reload_failed")
+    assert master.request().status == 200
+    assert not any(worker.gone for worker in old)
+    blog.write_text(good)
+    master.log.until("reloaded")
+    for worker in old:
+        assert worker.wait()
+    assert master.request().status == 200
+
+
+# ### The Master
+
+
+def test_when_the_master_dies_all_below_it_end(service):
+    master = wake(service())
+    below = [master.template, *master.workers]
+    master.process.kill()
+    for process in below:
+        assert process.wait()
+    assert master.wait() == -signal.SIGKILL
+    assert master.members() == []
+
+
+def test_when_the_master_dies_what_is_accepted_is_answered(service, gate):
+    master = wake(service())
+    below = [master.template, *master.workers]
+    with master.connect().ask(wait_at(gate)) as busy, master.connect() as silent:
+        master.in_flight()
+        master.has_open(2)
+        master.process.kill()
+        assert below[0].wait()
+        take_time(0.3)
+        assert said(silent.ask("say('answered')").read()) == ["answered"]
+        with gate.open("w"):
+            pass
+        assert said(busy.read()) == ["answered"]
+    for process in below:
+        assert process.wait()
+
+
+def test_when_the_master_dies_while_the_app_is_imported_the_import_ends(service, gate):
+    master = service(app=f"open({str(gate)!r}).close()\nfrom wsgiref.simple_server import demo_app as app")
+    with master.start(waiting="") as connection:
+        eventually(lambda: len(master.templates) == 1)
+        template = master.template
+        master.letters.until("EXTEND_TIMEOUT_USEC=")
+        master.process.kill()
+        with gate.open("w"):  # to kill it is the service manager's, who has its cgroup; left alone, it goes by itself
+            pass
+        assert template.wait()
+        assert master.wait() == -signal.SIGKILL
+        assert connection.sock.fileno() > 0
+
+
+def test_when_the_master_dies_with_a_connection_waiting_the_next_one_answers_it(service):
+    master = wake(service())
+    below = [Process(pid) for pid in master.members() if pid != master.pid]
+    for process in below:
+        process.kill(signal.SIGSTOP)
+    with master.connect().ask("say('answered')") as connection:
+        for process in [master.process, *below]:
+            process.kill()
+        assert master.wait() == -signal.SIGKILL
+        master.start()
+        assert said(connection.read()) == ["answered"]
+
+
+def test_after_a_reload_too_all_below_a_master_that_dies_end(service):
+    """A second Template must not hold the first one's channels: who waits for their end would wait for ever."""
+    master = wake(service())
+    for _ in range(2):
+        master.signal(signal.SIGHUP)
+        master.log.until("reloaded")
+    master.all_accept(2)
+    below = [Process(pid) for pid in master.members() if pid != master.pid]
+    master.process.kill()
+    for process in below:
+        assert process.wait()
