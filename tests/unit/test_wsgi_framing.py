@@ -59,9 +59,7 @@ GOOD = {
         b"GET / HTTP/1.0\r\nConnection: keep-alive\r\nConnection: close\r\n\r\n",
         {"keep": False},
     ),
-    "a later minor version": (b"GET / HTTP/1.2\r\n" + HOST + b"\r\n", {"minor": 1, "keep": True}),
     "an unusual method": (b"M-SEARCH / HTTP/1.1\r\n" + HOST + b"\r\n", {"REQUEST_METHOD": "M-SEARCH"}),
-    "a method nobody knows": (b"fro|b / HTTP/1.1\r\n" + HOST + b"\r\n", {"REQUEST_METHOD": "fro|b"}),
     "white space around a value": (b"GET / HTTP/1.1\r\n" + HOST + b"A: \t x y\t \r\n\r\n", {"HTTP_A": "x y"}),
     "no white space before a value": (b"GET / HTTP/1.1\r\n" + HOST + b"A:x\r\n\r\n", {"HTTP_A": "x"}),
     "an empty value": (b"GET / HTTP/1.1\r\n" + HOST + b"A:\r\n\r\n", {"HTTP_A": ""}),
@@ -168,6 +166,8 @@ BAD = {
     "HTTP/0.9": (b"GET /\r\n\r\n", 400),
     "the preface of HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     "HTTP/2 without its preface": (b"GET / HTTP/2.0\r\n" + HOST + b"\r\n", 505),
+    "a minor version nobody has seen": (b"GET / HTTP/1.2\r\n" + HOST + b"\r\n", 505),
+    "a method nobody knows": (b"fro|b / HTTP/1.1\r\n" + HOST + b"\r\n", 501),
     "HTTP/0.9 by name": (b"GET / HTTP/0.9\r\n\r\n", 505),
     "no version": (b"GET / \r\n" + HOST + b"\r\n", 400),
     "a version in small letters": (b"GET / http/1.1\r\n" + HOST + b"\r\n", 400),
@@ -243,8 +243,8 @@ BAD = {
     "chunks and nothing": (REQUEST + b"Transfer-Encoding: chunked,\r\n\r\n0\r\n\r\n", 400),
     "an empty coding": (REQUEST + b"Transfer-Encoding:\r\n\r\n0\r\n\r\n", 400),
     "a coding unknown": (REQUEST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
-    "a coding that looks like chunked": (REQUEST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501),
-    "a coding with a parameter": (REQUEST + b"Transfer-Encoding: chunked;a=b\r\n\r\n0\r\n\r\n", 501),
+    "a coding that looks like chunked": (REQUEST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 400),
+    "a coding with a parameter": (REQUEST + b"Transfer-Encoding: chunked;a=b\r\n\r\n0\r\n\r\n", 400),
     "another expectation": (REQUEST + b"Expect: miracles\r\n\r\n", 417),
     "a request line too long": (b"GET /" + b"x" * 200 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414),
     "a request line without an end": (b"GET /" + b"x" * 400, 414),
@@ -346,14 +346,18 @@ def test_the_names_that_are_remembered_are_bounded():
 
 
 # ### llhttp as the judge
-# Another parser, of other people: what we take, it takes, and reads the same. The other way round does not hold, nor
-# shall it: it lets pass what we refuse. Two things we take and it does not, knowingly: any method that is a token, and
-# bytes of UTF-8 in a path, which curl sends as they are typed.
+# It takes our heads apart; here it reads whole streams, bodies too, as its authors meant it: what we take, it takes, and
+# reads the same. The other way round does not hold, nor shall it: it lets pass what we refuse. One thing we take and it
+# does not, knowingly: bytes of UTF-8 in a path, which curl sends as they are typed.
 
 
 class Judge:
     def __init__(self):
         self.url, self.fields, self.body, self.whole = b"", [], b"", 0
+        self.method, self.parser = b"", httptools.HttpRequestParser(self)
+
+    def on_headers_complete(self):
+        self.method = self.method or self.parser.get_method()
 
     def on_url(self, url):
         self.url += url
@@ -370,14 +374,13 @@ class Judge:
 
 def judged(data):
     judge = Judge()
-    parser = httptools.HttpRequestParser(judge)
     try:
-        parser.feed_data(data)
+        judge.parser.feed_data(data)
     except httptools.HttpParserError:
         if not judge.whole:
             raise
         # what follows the first request is another matter
-    return judge, parser
+    return judge, judge.parser
 
 
 METHODS_OF_LLHTTP = (b"GET", b"HEAD", b"POST", b"PUT", b"OPTIONS", b"PATCH", b"DELETE")
@@ -439,7 +442,7 @@ def test_what_we_take_another_parser_takes_and_reads_the_same(line, fields, ends
     ours = seen[0]
     judge, parser = judged(data)
     assert judge.whole >= 1
-    assert parser.get_method() == ours["REQUEST_METHOD"].encode()
+    assert judge.method == ours["REQUEST_METHOD"].encode()
     assert judge.url.decode("latin-1") == ours["REQUEST_URI"]
     assert judge.body[: len(ours["body"])] == ours["body"]
     for name, value in judge.fields:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from spyglass_systemd.backends.wsgi.parser import (
+    HttpParserError,
+    HttpParserInvalidMethodError,
+    HttpParserUpgrade,
+    HttpRequestParser,
+)
 from spyglass_systemd.backends.wsgi.refusal import Refusal
 from spyglass_systemd.backends.wsgi.target import is_host, other_form, split_path
 
@@ -9,28 +15,29 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# ### Why our own parser, in Python?
-# Because it is the faster one here, and the stricter one. A C parser calls back for each field with bytes, and the
-# environ wants strings under other names, so the C part saves less than the calls cost; and what it lets through
-# depends on which of them is installed, so that every rule below would have to be checked again anyway. Here a rule
-# stands once. The tests hold it against llhttp: what we take, llhttp takes too, and reads the same.
+# ### Who decides what a head says?
+# httptools, that is llhttp, which is Node's, and read by more people than any parser of ours would be. It takes the
+# head apart; what the parts mean for the body, the connection and the environ is decided here.
 #
 # ### What makes it strict?
-# One look at the whole head, at the speed of C: when everything but the CRLF pairs is a character that a head may hold,
-# there is no bare CR or LF, no NUL, no control character left to worry about. Each field name is checked once and
-# remembered. Whatever two parsers could read differently is refused: that is how requests are smuggled.
+# Which parser is under httptools depends on its version, and the one that Debian has lets much through. So what two
+# parsers could read differently is refused before it sees the head, or after: that is how requests are smuggled. One
+# look at the whole head, at the speed of C: when everything but the CRLF pairs is a character that a head may hold,
+# there is no bare CR or LF, no NUL, no control character left to worry about, and no line may be folded. Each field
+# name is checked once and remembered.
 
 CHUNKED = -1  # Request.length of a body whose end only its last chunk tells
 
 _TEXT = bytes(c for c in range(256) if c == 9 or (c >= 32 and c != 127))  # HTAB, SP, VCHAR, obs-text
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _DIGITS = frozenset("0123456789")
+_MINOR = {"HTTP/1.1": 1, "HTTP/1.0": 0}
 _MOST_DIGITS = 18  # of a Content-Length
 _MOST_REMEMBERED = 512
 _LONGEST_REMEMBERED = 64
 
 _methods = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
-_keys: dict[str, str] = {}  # field name: key in the environ, "" for what is not for the app
+_keys: dict[bytes, str] = {}  # field name: key in the environ, "" for what is not for the app
 _hosts: set[str] = set()
 
 
@@ -69,28 +76,43 @@ def parse(head: bytes, environ: dict[str, Any], limits: Limits, prefix: str = ""
 
     `prefix` is SCRIPT_NAME, and is taken off the path where the path has it.
     """
-    lines = head.decode("latin-1").split("\r\n")
-    if len(head.translate(None, _TEXT)) != 2 * len(lines) - 2:
-        raise Refusal(400, "a control character, or a line that does not end in CRLF")
-    if len(head) > limits.line:
-        _measure(lines, len(head), limits)
-    request = _request_line(lines[0])
-    if len(lines) > limits.count + 1:
-        raise Refusal(431, f"more than {limits.count} header fields")
-    del lines[0]
-    for line in lines:
-        name, colon, value = line.partition(":")
+    _check(head, limits)
+    if not head.isascii():
+        head = _escaped(head)
+    parts = _Parts()
+    try:
+        HttpRequestParser(parts).feed_data(head + b"\r\n\r\n")
+    except HttpParserUpgrade:
+        pass  # an offer, which we need not take: RFC 9110 section 7.8
+    except HttpParserError as error:
+        raise _explain(head, error) from None
+    request = _request_line(head, parts.target.decode("latin-1"))
+    for name, text in parts.fields:
         key = _keys.get(name)
         if key is None:
             key = _learn(name)
-        if not colon:
-            raise Refusal(400, "a header line without a colon")
         if key in environ:
-            _repeat(key, value.strip(" \t"), environ)
+            _repeat(key, text.decode("latin-1").strip(" \t"), environ)
         elif key:
-            environ[key] = value.strip(" \t")
+            environ[key] = text.decode("latin-1").strip(" \t")
     _understand(request, environ, prefix)
     return request
+
+
+class _Parts:
+    """What httptools calls back with."""
+
+    __slots__ = ("fields", "target")
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.fields: list[tuple[bytes, bytes]] = []
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields.append((name, value))
 
 
 def _understand(request: Request, environ: dict[str, Any], prefix: str) -> None:
@@ -131,32 +153,55 @@ def check_partial(data: bytes, limits: Limits) -> None:
         raise Refusal(431, f"a header line of over {limits.line} bytes, or over {limits.total} bytes in all")
 
 
-def _measure(lines: list[str], length: int, limits: Limits) -> None:
+def _check(head: bytes, limits: Limits) -> None:
+    """What is looked at before the parser sees anything."""
+    breaks = head.count(b"\r\n")
+    if len(head.translate(None, _TEXT)) != 2 * breaks or b"\r\n " in head or b"\r\n\t" in head:
+        raise Refusal(400, "a control character, a folded line, or a line that does not end in CRLF")
+    if len(head) > limits.line:
+        _measure(head, limits)
+    if breaks > limits.count:
+        raise Refusal(431, f"more than {limits.count} header fields")
+
+
+def _measure(head: bytes, limits: Limits) -> None:
+    lines = head.split(b"\r\n")
     if len(lines[0]) > limits.line:
         raise Refusal(414, f"a request line of over {limits.line} bytes")
-    if length > limits.total or max(map(len, lines)) > limits.line:
+    if len(head) > limits.total or max(map(len, lines)) > limits.line:
         raise Refusal(431, f"a header line of over {limits.line} bytes, or over {limits.total} bytes in all")
 
 
-def _request_line(line: str) -> Request:
-    parts = line.split(" ")
-    if len(parts) != 3:  # method, target, version
+def _request_line(head: bytes, target: str) -> Request:
+    line = head.partition(b"\r\n")[0].decode("latin-1")
+    method, _, rest = line.partition(" ")
+    version = rest[len(target) + 1 :]
+    if rest != f"{target} {version}" or not target or "#" in target or "\t" in target or " " in target:
         raise Refusal(400, "a request line is METHOD TARGET VERSION, with one space between")
-    method, target, version = parts
     if method not in _methods:
         _check_method(method)
-    if not target or "#" in target or "\t" in target:
-        raise Refusal(400, "no valid target in the request line")
-    if version == "HTTP/1.1":
-        return Request(method, target, version, 1)
-    if version == "HTTP/1.0":
-        return Request(method, target, version, 0)
-    digits = version[5:6] + version[7:]
-    if version[:5] != "HTTP/" or version[6:7] != "." or len(digits) != 2 or not _DIGITS.issuperset(digits):
-        raise Refusal(400, "the request line does not end in an HTTP version")
-    if version[5] != "1":
+    if version not in _MINOR:
         raise Refusal(505, "HTTP/1.1 and HTTP/1.0 are spoken here")
-    return Request(method, target, version, 1)
+    return Request(method, target, version, _MINOR[version])
+
+
+def _escaped(head: bytes) -> bytes:
+    """With what is not ASCII in the request line escaped: curl sends a path as it was typed, no parser takes it so."""
+    line, end, rest = head.partition(b"\r\n")
+    return b"".join(b"%%%02X" % byte if byte >= 0x80 else bytes((byte,)) for byte in line) + end + rest
+
+
+def _explain(head: bytes, error: Exception) -> Refusal:
+    """Why the parser did not take it, as far as a status code can tell."""
+    words = head.partition(b"\r\n")[0].decode("latin-1").split(" ")
+    if len(words) == 3 and words[0] and _TOKEN.issuperset(words[0]):  # METHOD TARGET VERSION
+        kind, _, digits = words[2].partition("/")
+        digit = len(digits) == 3 and digits[1] == "." and (digits[0] + digits[2]).isdecimal()
+        if kind == "HTTP" and digit and digits not in {"1.0", "1.1"}:
+            return Refusal(505, "HTTP/1.1 and HTTP/1.0 are spoken here")
+        if isinstance(error, HttpParserInvalidMethodError):
+            return Refusal(501, f"no such method is known here: {words[0][:20]}")
+    return Refusal(400, f"this is not HTTP: {error}")
 
 
 def _check_method(method: str) -> None:
@@ -166,12 +211,13 @@ def _check_method(method: str) -> None:
         raise Refusal(501, "this is no proxy")
 
 
-def _learn(name: str) -> str:
+def _learn(field: bytes) -> str:
     """The key of a field in the environ; "" for one that the app must not see.
 
     With `_` in its name it would be taken for the field with `-`, and HTTP_PROXY is a setting of many client libraries
     (httpoxy).
     """
+    name = field.decode("latin-1")
     if not name or not _TOKEN.issuperset(name):
         raise Refusal(400, "no valid name of a header field")
     key = "HTTP_" + name.upper().replace("-", "_")
@@ -182,7 +228,7 @@ def _learn(name: str) -> str:
     if len(_keys) >= _MOST_REMEMBERED:
         _keys.clear()
     if len(name) <= _LONGEST_REMEMBERED:
-        _keys[name] = key
+        _keys[field] = key
     return key
 
 
