@@ -1,12 +1,21 @@
-"""Machines to test on: booted when first asked for, shared by all tests, gone at the end."""
+"""Machines to test on: booted when first asked for, shared by all tests, gone at the end. And apps on them."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
+import shutil
+import sys
+from pathlib import Path
 
 import base
 import pytest
 from machine import UNIFIED, V1, Machine, lacks
+
+ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "tests" / "process"))  # its clients, and what they understand
+
+from sites import DEBIAN, VENV, Site  # noqa: E402  # see above
 
 
 def pytest_collection_modifyitems(items):
@@ -24,10 +33,11 @@ def boot():
     with contextlib.ExitStack() as stack:
         up = {}
 
-        def boot(suite, lane=UNIFIED):
-            if (suite, lane) not in up:
-                up[suite, lane] = stack.enter_context(Machine(base.path(suite), f"{suite}-{lane}", lane))
-            return up[suite, lane]
+        def boot(suite, lane=UNIFIED, name=""):
+            if (suite, lane, name) not in up:
+                machine = Machine(base.path(suite), "-".join(filter(None, (suite, lane, name))), lane)
+                up[suite, lane, name] = stack.enter_context(machine)
+            return up[suite, lane, name]
 
         yield boot
 
@@ -51,3 +61,60 @@ def limited(boot, suite):
     if reason:
         pytest.skip(reason)
     return boot(suite, V1)
+
+
+# ### With our package
+
+
+@pytest.fixture(scope="session")
+def packages():
+    """The Debian packages of this tree."""
+    found = sorted((ROOT / "dist").glob("*.deb"))
+    if not found:
+        pytest.skip("there is no package yet: `./dev deb` makes it")
+    return found
+
+
+@pytest.fixture(scope="session")
+def install(packages):
+    """Installs our packages on a machine, once; with the machine's Python, and in a virtual environment as well."""
+    done = set()
+
+    def install(machine):
+        if machine.root not in done:
+            for package in packages:
+                shutil.copy(package, machine.root / "root")
+            machine.run("apt-get", "install", "--yes", "--quiet", *[f"/root/{package.name}" for package in packages])
+            wheels = "/usr/share/spyglass-systemd/wheels"
+            machine.run(
+                "/opt/venv/bin/pip", "install", "-qq", "--no-index", f"--find-links={wheels}", "spyglass-systemd"
+            )
+            done.add(machine.root)
+        return machine
+
+    return install
+
+
+@pytest.fixture(scope="session")
+def numbers():
+    return itertools.count(1)
+
+
+@pytest.fixture
+def site(boot, suite, install, numbers):
+    """Puts an app on the machine of each release, behind a listener: `site(idle="1s")`."""
+    with contextlib.ExitStack() as stack:
+
+        def site(*, on=None, **more):
+            machine = install(on or boot(suite))
+            made = Site(machine, f"app{next(numbers)}", **more)
+            stack.callback(made.remove)
+            return made
+
+        yield site
+
+
+@pytest.fixture(params=[DEBIAN, VENV])
+def python(request):
+    """Debian's Python with systemd-python, and one of a virtual environment with cysystemd."""
+    return request.param

@@ -25,6 +25,7 @@ _POWER_OFF, _REBOOT, _HALT = (
     signal.SIGRTMIN + 5,
     signal.SIGRTMIN + 14,
 )  # systemd(1): the last at once
+_PLACE, _PREFIX = "/var/tmp", "spyglass-machine-"
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 _ENVIRON = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -93,10 +94,12 @@ class Machine:
         self._base = os.open(base, os.O_RDONLY)
         stack.callback(os.close, self._base)
         fcntl.flock(self._base, fcntl.LOCK_SH)  # so that nobody throws it away
-        directory = Path(tempfile.mkdtemp(prefix="spyglass-machine-", dir="/var/tmp"))
+        _sweep()
+        directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_PLACE))
         self.root = directory / "root"
-        self.cgroups = _cgroups(f"{directory.name}-{self.name}", self.lane)
-        stack.callback(discard, directory, self.cgroups)
+        self.cgroups = [cgroup / directory.name for cgroup in _cgroups(self.lane)]
+        stack.callback(_discard, directory)
+        stack.callback(os.close, _locked(directory))
         for part in ("upper", "work", "root"):
             (directory / part).mkdir()
         layers = f"lowerdir={base},upperdir={directory}/upper,workdir={directory}/work"
@@ -239,8 +242,8 @@ class Machine:
         self.close()
 
 
-def _cgroups(name, lane):
-    """A cgroup below ours in each hierarchy that the machine uses."""
+def _cgroups(lane):
+    """The cgroup that we are in, in each hierarchy that a machine of the lane uses."""
     found = []
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
@@ -252,16 +255,35 @@ def _cgroups(name, lane):
             mount = _CGROUP / controllers
         else:
             continue
-        found.append(mount / path.lstrip("/") / name)
+        found.append(mount / path.lstrip("/"))
     return found
 
 
-def discard(directory, cgroups):
+def _locked(directory):
+    """A descriptor that says to others that we are using it."""
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _sweep():
+    """Remove what is left of machines whose makers were killed."""
+    for directory in Path(_PLACE).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(BlockingIOError, FileNotFoundError):
+            os.close(_locked(directory))
+            _discard(directory)
+
+
+def _discard(directory):
     """Remove what a machine that has ended leaves behind."""
     if (directory / "root").is_mount():
         subprocess.run(["umount", "--lazy", directory / "root"], check=True)
-    for cgroup in cgroups:
-        eventually(lambda cgroup=cgroup: _removed(cgroup), f"{cgroup} is empty")
+    for parent in _cgroups(V1):
+        eventually(lambda cgroup=parent / directory.name: _removed(cgroup), f"{directory.name} is empty")
     shutil.rmtree(directory)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import base
 import pytest
-from machine import Machine
+from machine import Machine, eventually
 
 SILENT = 124  # of timeout(1)
 CONNECT = "exec 3<>/dev/tcp/127.0.0.1/9"
@@ -57,23 +57,21 @@ def test_two_machines_do_not_meet_and_leave_nothing(machine, suite):
 
 
 def test_a_machine_ends_with_the_process_that_made_it(machine, suite):
-    """A test run that is killed leaves a directory, but no machine."""
-    del machine  # it says that this host can
+    """What a test run that was killed has left is removed by the next."""
     program = (
         "import os, sys; sys.path.insert(0, sys.argv[1]); from machine import Machine; import base\n"
         "m = Machine(base.path(sys.argv[2]), 'orphan'); print(m.leader, m.root.parent, *m.cgroups, flush=True)\n"
         "os.kill(os.getpid(), 9)"
     )
-    run = subprocess.run(
-        ["python3", "-c", program, str(Path(__file__).parent), suite], capture_output=True, text=True, check=False
-    )
+    here = str(Path(__file__).parent)
+    run = subprocess.run(["python3", "-c", program, here, suite], capture_output=True, text=True, check=False)
     assert run.stdout, run.stderr
     leader, directory, *cgroups = run.stdout.split()
-    from machine import discard, eventually
-
     eventually(lambda: not Path(f"/proc/{leader}").exists(), "the end of the machine")
-    discard(Path(directory), [Path(cgroup) for cgroup in cgroups])
+    Machine(base.path(suite), f"{suite}-3").close()
     assert not Path(directory).exists()
+    assert not any(Path(cgroup).exists() for cgroup in cgroups)
+    assert machine.run("true").code == 0  # and nobody else's
 
 
 def test_a_machine_can_be_started_anew(machine):
