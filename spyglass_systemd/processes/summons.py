@@ -17,6 +17,8 @@ _EVENTS: dict[int, Event] = {
     signals.QUIT: Event.KILL,
     signals.HUP: Event.RELOAD,
 }
+# Log rotation by habit sends USR1. It means nothing here, so it does nothing: its default would end the Master.
+_MEANINGLESS = (signals.USR1, signals.USR2)
 
 
 class Summons:
@@ -30,7 +32,7 @@ class Summons:
         self._post = post
         self._resize = resize
         self._interrupts = 0
-        self._signal_fd = signals.watch([*_EVENTS, signals.TTIN, signals.TTOU])
+        self._signal_fd = signals.watch([*_EVENTS, signals.TTIN, signals.TTOU, *_MEANINGLESS])
         self._lookout_fd = -1
         self.abandoned = False
         if lookout_pid:
