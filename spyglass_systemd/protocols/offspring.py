@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
     from collections.abc import Callable, Iterable
+    from typing import NoReturn
 else:
     import _signal  # the builtin under `signal`, which costs an import of `enum` at each wake
 
@@ -29,9 +30,7 @@ def fork(body: Callable[[], None], *, join: bool = True) -> tuple[int, int]:
     """
     held = signals.hold()
     try:
-        pid = os.fork()
-        if pid == 0:
-            _become_child(body, join=join)
+        pid = os.fork() or _become_child(body, join=join)
     finally:
         signals.release(held)
     try:
@@ -42,7 +41,7 @@ def fork(body: Callable[[], None], *, join: bool = True) -> tuple[int, int]:
         raise
 
 
-def _become_child(body: Callable[[], None], *, join: bool) -> None:
+def _become_child(body: Callable[[], None], *, join: bool) -> NoReturn:
     status = 70  # EX_SOFTWARE
     try:
         signals.restore()
@@ -51,14 +50,15 @@ def _become_child(body: Callable[[], None], *, join: bool) -> None:
         body()
         status = 0
     except SystemExit as exit_:
-        status = exit_.code if isinstance(exit_.code, int) else status
+        code = exit_.code or 0  # sys.exit() is a success
+        status = code if isinstance(code, int) else status
     except BaseException:  # noqa: BLE001  # the last frame of a process: its traceback is all that remains
         sys.excepthook(*sys.exc_info())
     finally:
         leave(status, join=join)
 
 
-def leave(status: int, *, join: bool = True) -> None:
+def leave(status: int, *, join: bool = True) -> NoReturn:
     """End a forked process in order: its threads (if `join`), its atexit functions, its streams; then at once."""
     try:
         threading = sys.modules.get("threading")
