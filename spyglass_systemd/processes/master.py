@@ -50,9 +50,9 @@ _ERROR, _WARNING, _NOTICE, _INFO, _DEBUG = 3, 4, 5, 6, 7  # syslog(3)
 class Master:
     """One app's Master on the given listeners. `run()` returns the exit code.
 
-    `reread` gives the settings anew (for a reload, a retry); `began` is when the process began, in monotonic seconds;
-    `first` is the Template that was forked before this object could be made, for a connection on `woken_by`; `trouble`
-    is what is wrong with the configuration, if something is.
+    `signal_fd` is that of `signals.watch`; `reread` gives the settings anew (for a reload, a retry); `began` is when
+    the process began, in monotonic seconds; `first` is the Template that was forked before this object could be made,
+    for a connection on `woken_by`; `trouble` is what is wrong with the configuration, if something is.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Master:
         log: Log,
         notifier: Notifier,
         *,
+        signal_fd: int,
         reread: Callable[[], Settings],
         began: float,
         first: Generation | None = None,
@@ -84,7 +85,7 @@ class Master:
         self._crew = Crew(listeners, board, settings, log, self._queue.append)
         self._vigil = Vigil(settings, listeners, board, self._crew, began)
         self._failure = Failure(log)
-        self._summons = Summons(settings.lookout_pid, self._queue.append, self._resize)
+        self._summons = Summons(signal_fd, settings.lookout_pid, self._queue.append, self._resize)
         self._state = State.WATCHING
         self._exit_code = 0
         self._reload_at = FOREVER  # when a reload that was asked for, or that is needed, is to begin

@@ -6,7 +6,7 @@ import os
 import time
 
 from spyglass_systemd.processes import template
-from spyglass_systemd.protocols import activation, scoreboard
+from spyglass_systemd.protocols import activation, scoreboard, signals
 from spyglass_systemd.protocols.scoreboard import Scoreboard
 from spyglass_systemd.words import options
 from spyglass_systemd.words.errors import ConfigError, SpyglassError, UsageError
@@ -44,6 +44,7 @@ def run(argv: list[str]) -> int:
     board.header[scoreboard.H_PYTHON_US] = python_us
     board.header[scoreboard.H_BEGAN] = int(began * 1e9)
     woken_by = activation.waited_for(listeners)
+    signal_fd = signals.watch(signals.MASTERS)  # first of all: who is told to stop now has workers that must drain
     first = _first(listeners, board, settings) if woken_by and trouble is None else None
 
     from spyglass_systemd.processes.master import Master  # noqa: PLC0415  # see above
@@ -58,6 +59,7 @@ def run(argv: list[str]) -> int:
         board,
         log,
         notifier,
+        signal_fd=signal_fd,
         reread=lambda: _settle(argv),
         began=began,
         first=first,

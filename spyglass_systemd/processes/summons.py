@@ -17,22 +17,22 @@ _EVENTS: dict[int, Event] = {
     signals.QUIT: Event.KILL,
     signals.HUP: Event.RELOAD,
 }
-# Log rotation by habit sends USR1. It means nothing here, so it does nothing: its default would end the Master.
-_MEANINGLESS = (signals.USR1, signals.USR2)
 
 
 class Summons:
-    """`post` takes the events; `resize` is called with +1 for TTIN and -1 for TTOU.
+    """`signal_fd` is that of `signals.watch`; `post` takes the events; `resize` is called with +1 (TTIN) or -1 (TTOU).
 
     `lookout_pid` is that of a `spyglass lookout` that started us, 0 for none: systemd holds its listeners whatever
     happens to us, but when a Lookout of ours dies nobody does. Then `abandoned` turns true, and we finish and leave.
     """
 
-    def __init__(self, lookout_pid: int, post: Callable[[Event], None], resize: Callable[[int], None]) -> None:
+    def __init__(
+        self, signal_fd: int, lookout_pid: int, post: Callable[[Event], None], resize: Callable[[int], None]
+    ) -> None:
         self._post = post
         self._resize = resize
         self._interrupts = 0
-        self._signal_fd = signals.watch([*_EVENTS, signals.TTIN, signals.TTOU, *_MEANINGLESS])
+        self._signal_fd = signal_fd
         self._lookout_fd = -1
         self.abandoned = False
         if lookout_pid:

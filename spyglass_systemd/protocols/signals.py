@@ -14,6 +14,8 @@ else:
 INT, QUIT, TERM, HUP = _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM, _signal.SIGHUP
 TTIN, TTOU, USR1, USR2 = _signal.SIGTTIN, _signal.SIGTTOU, _signal.SIGUSR1, _signal.SIGUSR2
 CHLD, KILL = _signal.SIGCHLD, _signal.SIGKILL
+# What a Master hears. USR1 and USR2 mean nothing to it; but log rotation sends USR1 by habit, and the default is death.
+MASTERS = (HUP, INT, QUIT, TERM, TTIN, TTOU, USR1, USR2)
 
 _watched: set[int] = set()
 _pipe: tuple[int, ...] = ()

@@ -6,7 +6,7 @@ import os
 import signal
 
 import pytest
-from harness import eventually, said, take_time, wait_at
+from harness import AROUND, eventually, said, take_time, wait_at
 
 HALF, OTHER_HALF = b"POST / HTTP/1.1\r\nHost: te", b"st\r\nContent-Length: 6\r\nConnection: close\r\n\r\nsay(7)"
 
@@ -133,9 +133,10 @@ def test_a_signal_to_the_whole_process_group_means_the_master(service, gate):
     with master.start(waiting=wait_at(gate)) as connection:
         master.in_flight()
         workers = {worker.pid for worker in master.workers}
-        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU):
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN):
             os.killpg(master.pid, number)
         master.log.until("resized workers=3")
+        os.killpg(master.pid, signal.SIGTTOU)
         master.log.until("resized workers=2")
         assert workers <= {worker.pid for worker in master.workers}
         os.killpg(master.pid, signal.SIGINT)
@@ -223,3 +224,31 @@ def test_one_worker_less_loses_no_request(service, gate):
             assert said(two.read()) == ["answered"]
     master.all_accept(1)
     assert "worker_died" not in master.log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_is_heard_though_the_master_is_not_there_yet(service, gate, tmp_path, number):
+    """Its workers answer while it is still being imported: who is told to stop then has something to finish."""
+    os.mkfifo(tmp_path / "import")
+    slow = f"""
+from spyglass_systemd.processes import serve
+first = serve._first
+def then_wait(*args):
+    found = first(*args)
+    open({str(tmp_path / "import")!r}).close()
+    return found
+serve._first = then_wait
+"""
+    master = service("--workers", "1", "--idle", "0.3", around=AROUND.format(before=slow, after=""))
+    with master.start(waiting="say(1)") as connection:
+        assert said(connection.read()) == [1]
+    with master.connect().ask(wait_at(gate)) as connection:
+        master.in_flight()
+        master.signal(number)
+        with (tmp_path / "import").open("w"):
+            pass
+        master.log.until("draining" if number == signal.SIGTERM else "reloaded")
+        with gate.open("w"):
+            pass
+        assert said(connection.read()) == ["answered"]
+    assert master.wait() == 0
