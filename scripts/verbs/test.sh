@@ -6,12 +6,12 @@
 # covered to the last branch. With arguments: pytest with these, no gate, e.g.
 #   ./dev test tests/unit/test_reports.py -k text
 #   ./dev test -p no:randomly          in file order
-# The seed of a random order is printed in the first lines; -p "randomly_seed=N" repeats it.
+# The seed of a random order is printed in the first lines; --randomly-seed=N repeats it.
 set_up
 if (($#)); then
     exec .venv/bin/python -m pytest "$@"
 fi
 .venv/bin/python -m coverage erase
-.venv/bin/python -m coverage run -m pytest
+.venv/bin/python -m coverage run -m pytest tests/unit tests/process tests/test_project.py
 .venv/bin/python -m coverage combine --quiet
 .venv/bin/python -m coverage report
