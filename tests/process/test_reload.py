@@ -1,0 +1,275 @@
+"""A reload: a new generation beside the old, no request lost, and the old one kept where the new one is broken."""
+
+from __future__ import annotations
+
+import re
+import signal
+
+import pytest
+from harness import Process, descriptors, eventually, said, take_time, wait_at
+from visitors import Visitors
+
+from spyglass_systemd.protocols import scoreboard
+
+APP = """
+import os
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"{version} %d" % os.getpid()]
+"""
+
+
+@pytest.fixture
+def deploy(tmp_path):
+    """Writes another version of the app."""
+    return (tmp_path / "app" / "blog.py").write_text
+
+
+def version(number):
+    return APP.replace("{version}", f"v{number}")
+
+
+def wake(master):
+    with master.start(waiting="") as connection:
+        assert connection.read().status == 200
+    master.all_accept(2)
+    return master
+
+
+def body(master):
+    return master.request().body.split()[0].decode()
+
+
+def reload_header(master):
+    header, _ = master.board()
+    return header[scoreboard.H_RELOAD_DONE], header[scoreboard.H_RELOAD_RESULT]
+
+
+@pytest.mark.usefixtures("sd")
+def test_a_reload_serves_the_new_code_and_lets_the_old_go(service, deploy):
+    master = wake(service(app=version(1)))
+    old = [master.template, *master.workers]
+    assert body(master) == "v1"
+    deploy(version(2))
+    master.signal(signal.SIGHUP)
+    assert re.search(r"^RELOADING=1\nMONOTONIC_USEC=\d+$", master.letters.until("RELOADING=1"))
+    master.letters.until("READY=1")
+    assert body(master) == "v2"
+    for process in old:
+        assert process.wait()
+    master.all_accept(2)
+    assert reload_header(master) == (1, 0)
+    assert "worker_died" not in master.log
+    assert master.stop() == 0
+
+
+def test_a_steady_stream_of_requests_loses_none_to_reloads(service, deploy):
+    master = wake(service(app=version(0)))
+    with Visitors(master.addresses[0], "", read=lambda answer: [answer.body.split()[0]]) as visitors:
+        for number in range(1, 6):
+            deploy(version(number))
+            master.signal(signal.SIGHUP)
+            master.log.until("reloaded")
+            visitors.until(len(visitors.answers) + 20)
+    assert not visitors.lost
+    assert {b"v%d" % number for number in range(6)} == {*visitors.answers}
+    assert master.stop() == 0
+
+
+def test_a_request_under_way_is_answered_by_the_generation_that_has_it(service, gate):
+    master = service()
+    with master.start(waiting=f"{wait_at(gate)}; say(os.getpid())") as connection:
+        master.in_flight()
+        (busy,) = [row["pid"] for row in master.rows() if row["in_flight"]]
+        master.signal(signal.SIGHUP)
+        master.log.until("reloaded")
+        assert master.ask("say(os.getpid())") != [busy]
+        with gate.open("w"):
+            pass
+        assert said(connection.read()) == ["answered", busy]
+    assert "reason=reload" in master.log.until("worker_retired")
+
+
+def test_what_is_accepted_is_answered_though_its_request_comes_after_the_reload(service):
+    """A connection that is silent, one with half a head, and one that is kept alive, 0.3 s after it was retired."""
+    master = service("--workers", "1", "--keepalive", "30")
+    with master.start(waiting="say(1)") as connection:
+        connection.read()
+    with master.connect() as silent, master.connect() as half, master.connect() as kept:
+        (worker,) = said(kept.ask("say(os.getpid())", close=False).read())
+        half.send(b"POST / HTTP/1.1\r\nHost: te")
+        master.has_open(3)
+        master.signal(signal.SIGHUP)
+        master.log.until("reloaded")
+        take_time(0.3)
+        for one in (silent, kept):
+            assert said(one.ask("say(os.getpid())", close=False).read()) == [worker]
+        half.send(b"st\r\nContent-Length: 16\r\nConnection: close\r\n\r\nsay(os.getpid())")
+        assert said(half.read()) == [worker]
+
+
+@pytest.mark.usefixtures("sd")
+@pytest.mark.parametrize("broken", ["raise RuntimeError('no database')", "import os; os._exit(3)", "app = ("])
+def test_a_reload_of_broken_code_keeps_the_old(service, deploy, broken):
+    master = wake(service(app=version(1)))
+    old = master.workers
+    deploy(broken)
+    master.signal(signal.SIGHUP)
+    line = master.log.until("reload_failed")
+    assert "no database" in line or "SyntaxError" in line or "exit 3" in line
+    master.letters.until("RELOADING=1")
+    master.letters.until("READY=1")
+    assert body(master) == "v1"
+    assert reload_header(master) == (1, 69)
+    master.all_accept(2)
+    assert not any(worker.gone for worker in old)
+    deploy(version(2))
+    master.signal(signal.SIGHUP)
+    master.log.until("reloaded")
+    assert body(master) == "v2"
+    assert reload_header(master) == (2, 0)
+
+
+def test_a_reload_whose_workers_die_keeps_the_old(service, deploy):
+    master = wake(service("--no-preload", app=version(1)))
+    old = master.workers
+    deploy("import os; os._exit(3)")
+    master.signal(signal.SIGHUP)
+    assert "died before they could accept: exit 3" in master.log.until("reload_failed")
+    assert body(master) == "v1"
+    assert not any(worker.gone for worker in old)
+
+
+def test_a_reload_that_hangs_is_given_up_and_the_old_kept(service, deploy, gate):
+    master = wake(service("--import-timeout", "0.3", app=version(1)))
+    deploy(f"open({str(gate)!r})")
+    master.signal(signal.SIGHUP)
+    assert "import_timeout" in master.log.until("reload_failed")
+    assert body(master) == "v1"
+    eventually(lambda: len(master.templates) == 1)
+
+
+def test_reloads_that_come_during_one_are_remembered_once(service, deploy, gate):
+    master = wake(service(app=version(1)))
+    deploy(f"open({str(gate)!r}).close()\n{version(2)}")
+    for _ in range(3):
+        master.signal(signal.SIGHUP)
+        eventually(lambda: len(master.templates) == 2)
+    with gate.open("w"):
+        deploy(version(3))
+    eventually(lambda: body(master) == "v3")
+    eventually(lambda: reload_header(master)[0] == 2)
+    master.all_accept(2)
+    assert reload_header(master) == (2, 0)
+    assert master.stop() == 0
+
+
+def test_a_reload_while_the_app_is_imported_comes_after_it(service, deploy, gate):
+    master = service(app=f"open({str(gate)!r}).close()\n{version(1)}")
+    with master.start(waiting="") as connection:
+        master.letters.until("EXTEND_TIMEOUT_USEC")
+        master.signal(signal.SIGHUP)
+        with gate.open("w"):
+            deploy(version(2))
+        assert connection.read().status == 200
+    master.log.until("reloaded")
+    assert body(master) == "v2"
+
+
+@pytest.mark.usefixtures("sd")
+def test_a_reload_of_one_that_only_watches_is_done_at_once(service):
+    master = service("--watch", "off", app=version(1))
+    master.start()
+    master.letters.until("READY=1")
+    master.signal(signal.SIGHUP)
+    master.letters.until("RELOADING=1")
+    master.letters.until("READY=1")
+    assert master.templates == []
+    assert reload_header(master) == (1, 0)
+    assert body(master) == "v1"
+
+
+def test_a_reload_takes_up_the_configuration_anew(service, tmp_path):
+    config = tmp_path / "blog.toml"
+    config.write_text('app = "knife:app"\nworkers = 1')
+    master = service(config=config)
+    with master.start(waiting="say(1)") as connection:
+        connection.read()
+    master.all_accept(1)
+    config.write_text('app = "knife:app"\nworkers = 3\nenvironment.COLOUR = "red"')
+    master.signal(signal.SIGHUP)
+    master.log.until("reloaded")
+    master.all_accept(3)
+    assert master.ask("say(os.environ['COLOUR'])") == ["red"]
+    config.write_text("workers = many")
+    master.signal(signal.SIGHUP)
+    assert "is not TOML" in master.log.until("reload_failed")
+    assert master.ask("say(os.environ['COLOUR'])") == ["red"]
+
+
+def test_a_deploy_by_symbolic_link_loads_the_new_release(service, tmp_path):
+    for number in (1, 2):
+        (tmp_path / f"release{number}").mkdir()
+        (tmp_path / f"release{number}" / "site.toml").touch()
+        (tmp_path / f"release{number}" / "shop.py").write_text(version(number))
+    current = tmp_path / "current"
+    current.symlink_to("release1")
+    master = wake(service("--chdir", str(current), spec="shop:app"))
+    assert body(master) == "v1"
+    current.unlink()
+    current.symlink_to("release2")
+    master.signal(signal.SIGHUP)
+    master.log.until("reloaded")
+    assert body(master) == "v2"
+
+
+def test_no_one_falls_asleep_while_a_new_generation_is_imported(service, deploy, gate):
+    master = wake(service("--idle", "0.3", app=version(1)))
+    deploy(f"open({str(gate)!r}).close()\n{version(2)}")
+    master.signal(signal.SIGHUP)
+    master.letters.until("RELOADING=1")
+    take_time(0.6)
+    assert body(master) == "v1"
+    with gate.open("w"):
+        pass
+    master.log.until("reloaded")
+    assert master.wait() == 0
+    assert "resumed" not in master.log
+
+
+def test_a_reload_called_for_while_all_are_asked_to_be_quiet_is_done(service, deploy):
+    master = wake(service("--idle", "0.3", "--log-level", "debug", app=version(1)))
+    master.has_open(0)
+    for worker in master.workers:
+        worker.kill(signal.SIGSTOP)
+    master.log.until("do=QUIESCE")
+    deploy(version(2))
+    master.signal(signal.SIGHUP)
+    master.log.until("do=RESUME_AND_RELOAD")
+    for worker in master.workers:
+        worker.kill(signal.SIGCONT)
+    master.log.until("reloaded")
+    assert master.wait() == 0
+
+
+def test_after_many_generations_nothing_is_left_of_them(service):
+    master = service()
+    with master.start(waiting="say(1)") as connection:
+        connection.read()
+    seen = []
+    for _ in range(6):
+        master.signal(signal.SIGHUP)
+        master.log.until("reloaded")
+        master.all_accept(2)
+        (template,) = eventually(lambda: master.templates if len(master.templates) == 1 else None)
+        eventually(lambda: len(master.workers) == 2)
+        below = [Process(pid) for pid in master.members() if pid != master.pid]
+        assert {process.pid for process in below} == {template.pid, *[worker.pid for worker in master.workers]}
+        kinds = [sorted(re.sub(r"\d+", "", what) for what in descriptors(pid).values()) for pid in _pids(master)]
+        seen.append(kinds)
+    assert all(kinds == seen[0] for kinds in seen)
+    assert len(master.rows()) == 2
+
+
+def _pids(master):
+    return [master.pid, master.template.pid, *[worker.pid for worker in master.workers]]
