@@ -169,7 +169,7 @@ class Fuse:
 def _looks_like_http(head: bytes) -> bool | None:
     """Whether these bytes begin a request line (RFC 9112 section 3); None: too few to say."""
     method, space, rest = head.partition(b" ")
-    if len(method) > 24 or any(byte not in _METHOD for byte in method):  # the longest method has 17
+    if not 0 < len(method) <= 24 or any(byte not in _METHOD for byte in method):  # the longest method has 17
         return False
     if not space or b"\n" not in rest:
         return None if len(head) < _HEAD else False
