@@ -30,7 +30,7 @@ step format .venv/bin/ruff format --check .
 step lint .venv/bin/ruff check .
 step types .venv/bin/mypy
 step layers .venv/bin/lint-imports
-for script in scripts/reference.py scripts/manual.py scripts/completions.py; do
+for script in scripts/reference.py scripts/diagram.py scripts/manual.py scripts/completions.py; do
     step "${script##*/}" .venv/bin/python "$script" --check
 done
 step rules .venv/bin/python -m pytest -q tests/test_project.py

@@ -19,7 +19,7 @@ from enum import Enum, auto
 class State(Enum):
     """Where the app is. ASLEEP is the only state without a process: systemd, or `spyglass lookout`, listens."""
 
-    ASLEEP = "asleep"
+    ASLEEP = "asleep"  # no process of ours; the Lookout listens
     WATCHING = "watching"  # the Master alone; the app is not loaded
     WAKING = "waking"  # the Template imports the app, or the first worker boots
     AWAKE = "awake"  # workers accept
@@ -42,7 +42,7 @@ class Event(Enum):
     WENT_IDLE = auto()  # the same for `idle` (`watch` where the app was never loaded)
     STIRRED = auto()  # somebody came while all were quiescing, or a worker died
     DOZE_PROVEN = auto()  # quiet, and proven so
-    SLEEP_PROVEN = auto()
+    SLEEP_PROVEN = auto()  # the same, and nobody else is at work
     RETRY = auto()  # the pause after a failure is over
     RELOAD = auto()  # SIGHUP
     TERMINATE = auto()  # SIGTERM, SIGINT, or the Lookout is gone
@@ -54,13 +54,13 @@ class Event(Enum):
 class Do(Enum):
     """What the Master does about it; each is one method of the Master of the same name in lower case."""
 
-    NOTHING = auto()
+    NOTHING = auto()  # there is nothing to do
     WAKE = auto()  # fork a Template
     SERVE = auto()  # the first worker accepts: say READY, fork the others, arm the idle clock
-    QUIESCE = auto()  # towards sleep
-    QUIESCE_TO_DOZE = auto()
+    QUIESCE = auto()  # ask all workers to stop accepting, towards sleep
+    QUIESCE_TO_DOZE = auto()  # towards a doze
     RESUME = auto()  # all workers accept again
-    RESUME_AND_RELOAD = auto()
+    RESUME_AND_RELOAD = auto()  # both
     DOZE = auto()  # the workers go
     ROUSE = auto()  # fork workers from the Template that dozed
     SLEEP = auto()  # leave with 0
