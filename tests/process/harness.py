@@ -201,9 +201,10 @@ class Service:
     """One Master after another on the listeners given; of the present one its process, its log, its notifications.
 
     `around` is Python that is run in place of the program: to look at the Master from inside, to shorten its patience.
+    `prefix` is a command that runs ours; with `journal`, stderr is what systemd says is the journal's stream.
     """
 
-    def __init__(self, directory, listeners, arguments, *, names="", watchdog="", around=""):
+    def __init__(self, directory, listeners, arguments, *, names="", watchdog="", around="", prefix=(), journal=False):
         self.directory = directory
         self.run = directory / "run"
         self.run.mkdir(exist_ok=True)
@@ -212,12 +213,19 @@ class Service:
         self._arguments = arguments
         self._names = names
         self._watchdog = watchdog
+        self._prefix = prefix
+        self._journal = journal
         self._program = ["-c", around] if around else [str(PROGRAM)]
         self.process = None
 
     @property
     def pid(self):
         return self.process.pid
+
+    @property
+    def sockets(self):
+        """The listeners, as /proc names them."""
+        return [f"socket:[{os.fstat(listener.fileno()).st_ino}]" for listener in self._listeners]
 
     def start(self, *, waiting=None):
         """Start a Master, with a connection waiting for it; that connection, its request for `waiting` sent."""
@@ -233,19 +241,23 @@ class Service:
         }
         environ |= {"LISTEN_FDNAMES": self._names} if self._names else {}
         environ |= {"WATCHDOG_USEC": self._watchdog} if self._watchdog else {}
+        stderr, theirs = os.pipe()
+        if self._journal:
+            environ["JOURNAL_STREAM"] = f"{os.fstat(theirs).st_dev}:{os.fstat(theirs).st_ino}"
         fds = [listener.fileno() for listener in self._listeners]
         self.log, self.letters, self.senders = Stream(), Stream(), []
         command = [sys.executable, "-P", *self._program, "serve", *self._arguments]
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", LAUNCHER, json.dumps([fds, command])],
+            [*self._prefix, sys.executable, "-I", "-S", "-c", LAUNCHER, json.dumps([fds, command])],
             env=environ,
             stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stderr=theirs,
             pass_fds=fds,
             cwd=self.directory,
             start_new_session=True,
         )
-        self._reader = threading.Thread(target=self._read, args=(self.process.stderr, mailbox), daemon=True)
+        os.close(theirs)
+        self._reader = threading.Thread(target=self._read, args=(os.fdopen(stderr, "rb"), mailbox), daemon=True)
         self._reader.start()
         return connection
 
