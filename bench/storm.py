@@ -185,4 +185,4 @@ def _volley(
 
 def _shoot(address: tuple[str, int] | str, shot: Shot) -> client.Answer:
     time.sleep(max(0.0, shot.at - time.monotonic()))
-    return client.request(address, head=shot.head, silent=shot.silent, split=shot.split, limit=20.0)
+    return client.request(address, head=shot.head, silent=shot.silent, split=shot.split, limit=10.0)

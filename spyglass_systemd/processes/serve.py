@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import time
 
 from spyglass_systemd.processes import template
@@ -17,11 +18,18 @@ if TYPE_CHECKING:
     from spyglass_systemd.words.listener import Listener
     from spyglass_systemd.words.options import Settings
 
+_LONG_IMPORT, _LONG_ANSWER, _LOOK_AGAIN = 0.5, 0.02, 0.0005  # seconds
+
 # ### Why is the Template forked before there is a Master?
 # Because somebody waits. When a connection is in a backlog, the one thing that takes time is the import of the app, and
 # nothing of the Master's state table, clock and log is needed for it. So the Template is forked as soon as listeners
-# and settings are known, and the request for its first worker is sent along; the rest of the Master is imported while
-# the app is, on another core if there is one.
+# and settings are known, and the request for its first worker is sent along.
+#
+# ### And why does the Master then do nothing?
+# Because it would be in the way. Its own imports are some ten milliseconds. Beside those of the app they cost nothing
+# only where a second core is idle, and a small host has one, or two that are halves of one: there they made the first
+# visitor of a trivial app wait four milliseconds longer, of thirty. So the Master goes on when he has his answer; or
+# when something must be said to the service manager, because the import is a long one or has failed.
 #
 # ### Why is a broken configuration no reason to exit?
 # Because we hold listeners, and a service that fails at each start costs its port. A Master with a configuration that
@@ -46,6 +54,8 @@ def run(argv: list[str]) -> int:
     woken_by = activation.waited_for(listeners)
     signal_fd = signals.watch(signals.MASTERS)  # first of all: who is told to stop now has workers that must drain
     first = _first(listeners, board, settings) if woken_by and trouble is None else None
+    if first is not None:
+        _stand_back(first, signal_fd)
 
     from spyglass_systemd.processes.master import Master  # noqa: PLC0415  # see above
     from spyglass_systemd.protocols.journal import Log  # noqa: PLC0415
@@ -66,6 +76,21 @@ def run(argv: list[str]) -> int:
         woken_by=woken_by,
         trouble=trouble,
     ).run()
+
+
+def _stand_back(first: Generation, signal_fd: int) -> None:
+    """Until the first answer is out, the app has shown that it takes its time, a signal has come, or all are dead."""
+    worker = first.workers[1]
+    line = worker.channel.fileno()
+    poll = select.poll()
+    poll.register(first.pidfd, select.POLLIN)
+    poll.register(signal_fd, select.POLLIN)
+    poll.register(line, select.POLLIN)
+    if (line, select.POLLIN) not in poll.poll(1000 * _LONG_IMPORT):
+        return
+    until = time.monotonic() + _LONG_ANSWER  # it accepts; the answer is no message, but the row counts it
+    while not worker.row.done and time.monotonic() < until:
+        time.sleep(_LOOK_AGAIN)
 
 
 def _settle(argv: list[str]) -> Settings:

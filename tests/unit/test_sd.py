@@ -98,7 +98,7 @@ def test_an_unknown_library_is_an_error_that_names_the_known_ones(monkeypatch):
     ],
 )
 def test_a_library_that_does_not_import_is_an_error_that_says_what_to_install(monkeypatch, forced, message, hint):
-    hide(monkeypatch, "systemd._daemon", "cysystemd._daemon")
+    hide(monkeypatch, "systemd._daemon", "cysystemd")
     monkeypatch.setenv(port.FORCE, forced)
     with pytest.raises(ConfigError, match=message) as caught:
         port.adapter()
@@ -221,6 +221,15 @@ def manager(tmp_path, monkeypatch):
 def test_one_call_is_one_datagram_whatever_it_holds(manager):
     assert port.adapter().notify("READY=1\nSTATUS=2 workers, schön") is True
     assert manager.recv(4096).decode() == "READY=1\nSTATUS=2 workers, schön"
+
+
+@pytest.mark.usefixtures("manager")
+def test_a_library_that_is_installed_and_does_not_load_is_an_oserror(monkeypatch):
+    monkeypatch.setattr(cysystemd, "_notify", None)
+    monkeypatch.setitem(sys.modules, "cysystemd._daemon", None)
+    with pytest.raises(OSError) as caught:  # noqa: PT011  # the number says which
+        cysystemd.notify("READY=1")
+    assert caught.value.errno == errno.ELIBACC
 
 
 @pytest.mark.usefixtures("sd")
