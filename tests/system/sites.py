@@ -21,14 +21,14 @@ _OF_A_SITE = ("/etc/spyglass/{0}.toml", "/srv/{0}", "/etc/systemd/system/spyglas
 class Site:
     """One app, configured and listened for. Its options are those of its file."""
 
-    def __init__(self, machine, name, *, app=None, python=DEBIAN, socket="", service="", **options):
+    def __init__(self, machine, name, *, source=None, python=DEBIAN, socket="", service="", **options):
         self.machine = machine
         self.name = name
         self.socket = f"spyglass@{name}.socket"
         self.service = f"spyglass@{name}.service"
         self.path = f"/run/spyglass/{name}.sock"
         self.app = f"/srv/{name}/{name}.py"
-        self.write(app or (APPS / "knife.py").read_text())
+        self.write((APPS / "knife.py").read_text() if source is None else source)
         self.configure(**{"app": f"{name}:app", "chdir": f"/srv/{name}", **(options or QUICK)})
         if python == VENV:
             program = f"{_VENV}/bin/python -P -m spyglass_systemd"
@@ -53,6 +53,10 @@ class Site:
     def drop_in(self, kind, text, name="test"):
         """A drop-in for the socket or the service; it counts after a daemon-reload."""
         self.machine.put(f"/etc/systemd/system/spyglass@{self.name}.{kind}.d/{name}.conf", text)
+
+    def kept(self, name):
+        """A file in the app's state directory, by a name that the app and root agree on."""
+        return f"/var/lib/private/spyglass/{self.name}/{name}"
 
     def remove(self):
         """As if it had never been there, but for the journal and what it kept."""
@@ -90,6 +94,12 @@ class Site:
     def show(self, *properties):
         """Properties of the service."""
         return self.machine.show(self.service, *properties)
+
+    @property
+    def command(self):
+        """What the service runs."""
+        lines = self.machine.run("systemctl", "cat", self.service).out.splitlines()
+        return [line.partition("=")[2] for line in lines if line.startswith("ExecStart=")][-1]
 
     @property
     def pid(self):
