@@ -33,8 +33,11 @@ class Server:
 FLOOR = Server("floor", "{python} -I -S {starters}/floor.py {apps} {site} {app}")
 WAKES = (
     FLOOR,
-    Server("spyglass serve, 2 workers", "{python} -m spyglass_systemd serve --workers 2 {app}:app"),
-    Server("the same, console script", "{bin}/spyglass serve --workers 2 {app}:app"),
+    # As the Lookout starts it, and a unit: by its file. `python -m` loads runpy first, and the console script that an
+    # older pip writes loads `re`; an app that needs what these bring along pays nothing for it.
+    Server("spyglass serve, 2 workers", "{python} -P {site}/spyglass_systemd/__main__.py serve --workers 2 {app}:app"),
+    Server("spyglass serve, python -m", "{python} -m spyglass_systemd serve --workers 2 {app}:app"),
+    Server("spyglass serve, console script", "{bin}/spyglass serve --workers 2 {app}:app"),
     Server("gunicorn sync, 1 worker", "{bin}/gunicorn -w 1 -k sync {app}:app"),
     Server("gunicorn sync --preload, 2 workers", "{bin}/gunicorn -w 2 -k sync --preload {app}:app"),
     Server("waitress, in one process", "{python} {starters}/waitress_fd.py {app}"),
