@@ -28,22 +28,27 @@ def fork(body: Callable[[], None], *, join: bool = True) -> tuple[int, int]:
     nothing. At its end it waits for the threads that were started in it, if it is to `join` them. Raises OSError as
     fork(2) (EAGAIN, ENOMEM) and pidfd_open(2) (EMFILE); then there is no child.
     """
+    # It keeps the place for the child's: where there is none, that is found out before there is a child. One that was
+    # killed for it might have accepted somebody.
+    place = os.pidfd_open(os.getpid())
     held = signals.hold()
     try:
-        pid = os.fork() or _become_child(body, join=join)
+        pid = os.fork() or _become_child(body, place, join=join)
     finally:
         signals.release(held)
+        os.close(place)
     try:
         return pid, os.pidfd_open(pid)
-    except OSError:
+    except OSError:  # a thread of the app was quicker
         os.kill(pid, signals.KILL)
         reap(pid)
         raise
 
 
-def _become_child(body: Callable[[], None], *, join: bool) -> NoReturn:
+def _become_child(body: Callable[[], None], place: int, *, join: bool) -> NoReturn:
     status = 70  # EX_SOFTWARE
     try:
+        os.close(place)
         signals.restore()
         for number in _MASTERS:
             signals.ignore(number)

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -182,7 +183,9 @@ def test_a_fork_that_fails_is_an_error_and_changes_nothing():
     assert child.wait() == 0
 
 
-def test_a_child_that_could_not_be_watched_does_not_live():
+def test_without_room_for_its_pidfd_there_never_is_a_child():
+    """One that lived for a moment might have accepted somebody."""
+
     def body(say):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
@@ -191,6 +194,41 @@ def test_a_child_that_could_not_be_watched_does_not_live():
 
     child = Child(body)
     assert child.said() == [errno.EMFILE, "no child", []]
+    assert child.wait() == 0
+
+
+def test_a_child_that_cannot_be_watched_does_not_live(monkeypatch):
+    """A thread of the app took the place that was kept."""
+    places = [os.pidfd_open(os.getpid())]
+
+    def pidfd_open(_):
+        if places:
+            return places.pop()
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "pidfd_open", pidfd_open)
+    reader, writer = os.pipe()
+
+    def body():
+        os.close(writer)
+        os.read(reader, 1)
+
+    with pytest.raises(OSError, match="Too many"):
+        offspring.fork(body)
+    assert places == []
+    os.close(reader)
+    os.close(writer)
+    monkeypatch.undo()
+
+
+def test_nothing_of_a_birth_stays_open_in_parent_or_child():
+    def descriptors():
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = descriptors()
+    child = Child(lambda say: say(descriptors()))
+    assert descriptors() == before + 2  # its pidfd, and what it says
+    assert child.said() == [before + 1]  # how it says it
     assert child.wait() == 0
 
 
