@@ -38,8 +38,7 @@ DJANGO_SETTINGS_MODULE = "blog.settings"
 
 A wrong flag ends with exit code 64, a wrong file with 78, and both name what was probably meant. These do not go
 together: `doze` not shorter than `idle`, and `keepalive` not shorter than either. `keepalive` left alone is never an
-error: it becomes half of the shorter one where that is less than 5s. The kinds `asgi` and `raw` are known, but this
-version serves WSGI apps only.
+error: it becomes half of the shorter one where that is less than 5s.
 """
 NOTES = {"Units": "`spyglass serve` and `spyglass lookout` accept these keys and do nothing with them.\n"}
 

@@ -1,1 +1,1 @@
-"""One way to serve per kind of app, siblings of one shape: `serve(listeners, app, gate, settings)`."""
+"""One way to serve per kind of app, siblings of one shape: `serve(leads, gate, settings)`."""

@@ -15,8 +15,9 @@ _V2_LIMIT = 4096  # ours, for the addresses and what is appended to them
 
 
 class Header:
-    """`size` bytes were the header; `source` is (address, port) of the client, None where the proxy speaks for itself
-    (LOCAL) or does not know (UNKNOWN).
+    """`size` bytes were the header; `source` is (address, port) of the client.
+
+    None where the proxy speaks for itself (LOCAL) or does not know (UNKNOWN).
     """
 
     __slots__ = ("size", "source")

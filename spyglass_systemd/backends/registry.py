@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def backend(kind: str) -> Callable[..., Any]:
-    """The `serve(listeners, app, gate, settings)` for `kind`. Raises AppError for a kind that is not served."""
+    """The `serve(leads, gate, settings)` for `kind`. Raises AppError for a kind that is not served."""
     if kind == "wsgi":
         from spyglass_systemd.backends.wsgi.loop import serve  # noqa: PLC0415  # the backend that is used, no other
 
@@ -20,7 +20,14 @@ def backend(kind: str) -> Callable[..., Any]:
         from spyglass_systemd.backends.asgi.serve import serve as serve_asgi  # noqa: PLC0415
 
         return serve_asgi
-    raise AppError(
-        f"this version serves WSGI apps; the app is of kind {kind!r}",
-        hint="name a WSGI callable; if it is one and was taken for something else, set kind = wsgi",
-    )
+    if kind == "raw":
+        from spyglass_systemd.backends.raw import serve as serve_raw  # noqa: PLC0415
+
+        return serve_raw
+    if kind == "unknown":  # each worker will find out
+        return _nothing
+    raise AppError(f"there is no kind {kind!r}", hint="kind is one of auto, wsgi, asgi, raw")
+
+
+def _nothing(*_: object) -> None:
+    """What is asked for and never called."""

@@ -137,7 +137,7 @@ class Crew:
         generation.channel.flush()
         for report, fds in generation.channel.receive():
             if isinstance(report, reports.Loaded):
-                generation.import_us, generation.kind = report.import_us, report.kind
+                generation.load(report.import_us, tuple(report.kinds.split()))
                 self._board.header[scoreboard.H_IMPORT_US] = report.import_us
             elif isinstance(report, reports.Broken):
                 generation.trouble = (report.summary, report.trace)
@@ -186,14 +186,14 @@ class Crew:
 
     # ### Workers
 
-    def _hire(self, generation: Generation) -> None:
+    def _hire(self, generation: Generation, kind: str = "") -> None:
         row = self._board.free_row()
         if row is None:
             self._log.event("worker_refused", 4, reason="the scoreboard is full")
             self._respawn_at = time.monotonic() + respawn.delay(1)
             return
         self._workers += 1
-        template.hire(generation, self._workers, row)
+        template.hire(generation, self._workers, row, kind)
 
     def _forked(self, generation: Generation, report: reports.Forked, fds: tuple[int, ...]) -> None:
         worker = generation.workers.get(report.worker)
@@ -258,9 +258,9 @@ class Crew:
         if generation.trouble[0]:
             return  # given up in this very turn
         if generation is self.roster.successor:
-            if len(generation.accepting) >= self.want:
+            if generation.serves(self.want):
                 self._post(Event.SUCCESSOR_READY)
-        elif generation is self.roster.current:
+        elif generation is self.roster.current and generation.serves():
             self._post(Event.READY)
 
     def _quiesced(self, worker: WorkerHandle, report: reports.Quiesced) -> None:
@@ -404,7 +404,9 @@ class Crew:
             return
         for serving in (self.roster.current, self.roster.successor):
             if serving is not None and serving.loaded and not serving.lost and not serving.trouble[0]:
-                self._balance(serving, due, 1 if first_only and serving is self.roster.current else self.want)
+                want = 1 if first_only and serving is self.roster.current else self.want
+                for kind in serving.kinds:
+                    self._balance(serving, kind, want, due)
 
     def _check_worker(self, worker: WorkerHandle, alarm: Alarm) -> None:
         if worker.died is not None:
@@ -431,14 +433,15 @@ class Crew:
         elif alarm.due(busy / 1e9 + limit):
             self._kill(worker, f"app code ran over request_timeout={limit:g}s without a byte")
 
-    def _balance(self, generation: Generation, due: Callable[[float], bool], want: int) -> None:
-        staying = generation.staying
+    def _balance(self, generation: Generation, kind: str, want: int, due: Callable[[float], bool]) -> None:
+        staying = generation.staying(kind)
         if len(staying) < want and due(self._respawn_at):
             for _ in range(want - len(staying)):
-                self._hire(generation)
+                self._hire(generation, kind)
         accepting = [worker for worker in staying if worker.state == ACCEPTING]
         for worker in list(generation.workers.values()):
-            if worker.wants_successor and worker.state == ACCEPTING and len(accepting) >= want:
+            waits = worker.kind == kind and worker.wants_successor and worker.state == ACCEPTING
+            if waits and len(accepting) >= want:
                 self.retire(worker, worker.reason)
         for worker in accepting[want:]:
             self.retire(worker, "fewer workers wanted")

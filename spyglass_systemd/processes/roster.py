@@ -21,6 +21,7 @@ class WorkerHandle:
         "died",
         "doomed",
         "generation",
+        "kind",
         "number",
         "pid",
         "pidfd",
@@ -33,12 +34,13 @@ class WorkerHandle:
         "wants_successor",
     )
 
-    def __init__(self, number: int, generation: int, channel: Channel, row: Row, born: float) -> None:
+    def __init__(self, number: int, generation: int, channel: Channel, row: Row, born: float, kind: str) -> None:  # noqa: PLR0917  # what it is born with
         self.number = number
         self.generation = generation
         self.channel = channel
         self.row = row
         self.born = born
+        self.kind = kind  # of the apps that it serves; "" until the first kind is known
         self.pid = 0
         self.pidfd = -1
         self.state = BOOTING
@@ -67,7 +69,7 @@ class Generation:
         "broken",
         "channel",
         "import_us",
-        "kind",
+        "kinds",
         "lost",
         "number",
         "pid",
@@ -84,7 +86,7 @@ class Generation:
         self.channel = channel
         self.born = born
         self.import_us = -1  # -1 while it imports
-        self.kind = ""
+        self.kinds: tuple[str, ...] = ()
         self.broken = False  # the Master has been told
         self.released = False  # told to go
         self.lost = False  # its Template died; its workers may serve on
@@ -100,14 +102,25 @@ class Generation:
     def loaded(self) -> bool:
         return self.import_us >= 0
 
+    def load(self, import_us: int, kinds: tuple[str, ...]) -> None:
+        """The apps are loaded; the worker that was asked for before serves the first of their kinds."""
+        self.import_us, self.kinds = import_us, kinds
+        for worker in self.workers.values():
+            worker.kind = worker.kind or kinds[0]
+
     @property
     def accepting(self) -> list[WorkerHandle]:
         return [worker for worker in self.workers.values() if worker.state == ACCEPTING]
 
-    @property
-    def staying(self) -> list[WorkerHandle]:
+    def staying(self, kind: str) -> list[WorkerHandle]:
         """The workers that count towards the number wanted: neither leaving nor about to be replaced."""
-        return [w for w in self.workers.values() if w.state in (BOOTING, ACCEPTING) and not w.wants_successor]
+        there = [w for w in self.workers.values() if w.kind == kind and w.state in (BOOTING, ACCEPTING)]
+        return [worker for worker in there if not worker.wants_successor]
+
+    def serves(self, want: int = 1) -> bool:
+        """Whether `want` workers of each kind accept."""
+        kinds = [worker.kind for worker in self.accepting]
+        return bool(self.kinds) and all(kinds.count(kind) >= want for kind in self.kinds)
 
     def __repr__(self) -> str:
         return f"<Generation {self.label} workers={list(self.workers)}>"

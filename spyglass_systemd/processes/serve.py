@@ -7,7 +7,7 @@ import select
 import time
 
 from spyglass_systemd.processes import template
-from spyglass_systemd.protocols import activation, scoreboard, signals
+from spyglass_systemd.protocols import activation, apps, scoreboard, signals
 from spyglass_systemd.protocols.scoreboard import Scoreboard
 from spyglass_systemd.words import options
 from spyglass_systemd.words.errors import ConfigError, SpyglassError, UsageError
@@ -48,6 +48,8 @@ def run(argv: list[str]) -> int:
             raise
         trouble, settings = error, options.Settings(name="spyglass")
     listeners = activation.take(os.environ, os.getpid())
+    if trouble is None:
+        apps.leads(settings, listeners)
     board = _board(settings)
     board.header[scoreboard.H_PYTHON_US] = python_us
     board.header[scoreboard.H_BEGAN] = int(began * 1e9)

@@ -14,15 +14,13 @@ from spyglass_systemd.processes.roster import Generation, WorkerHandle
 from spyglass_systemd.protocols import apps, control, notify, offspring
 from spyglass_systemd.protocols.control import Channel
 from spyglass_systemd.protocols.scoreboard import BOOTING
-from spyglass_systemd.words.errors import AppError
+from spyglass_systemd.words.errors import AppError, SpyglassError
 from spyglass_systemd.words.reports import Broken, Fork, Forked, Loaded, NotForked, Reaped, Stop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from spyglass_systemd.protocols.scoreboard import Row, Scoreboard
-    from spyglass_systemd.words.listener import Listener
+    from spyglass_systemd.words.listener import Lead, Listener
     from spyglass_systemd.words.options import Settings
 
 # ### Why a process between the Master and its workers?
@@ -69,17 +67,17 @@ def start(
     return Generation(number, pid, pidfd, ours, time.monotonic())
 
 
-def hire(generation: Generation, number: int, row: Row) -> WorkerHandle:
-    """Ask a Template for worker `number`.
+def hire(generation: Generation, number: int, row: Row, kind: str = "") -> WorkerHandle:
+    """Ask a Template for worker `number` for the apps of one kind, "" for the first that there is.
 
     One that still imports the app reads this when it is done: the request for the first worker is sent before the app
     is there, and costs no round trip.
     """
     ours, theirs = control.pair()
     row.enter(BOOTING)  # taken; the worker claims it
-    handle = WorkerHandle(number, generation.number, ours, row, time.monotonic())
+    handle = WorkerHandle(number, generation.number, ours, row, time.monotonic(), kind)
     generation.workers[number] = handle
-    generation.channel.send(Fork(number, row.index, generation.number), (theirs.detach(),))
+    generation.channel.send(Fork(number, row.index, generation.number, kind), (theirs.detach(),))
     return handle
 
 
@@ -100,18 +98,20 @@ def run(
     gc.disable()
     try:
         apps.enter(settings)
-        app, kind = None, settings.kind
-        if settings.preload:
-            app = apps.load(settings.app)
-            kind = apps.kind_of(app) if kind == "auto" else kind
+        leads = apps.leads(settings, listeners)
+        kinds = apps.fill(leads) if settings.preload else (worker.UNKNOWN,)
+        for kind in kinds:
             registry.backend(kind)
     except AppError as error:
         channel.send(Broken(error.summary, error.trace))
         return
+    except SpyglassError as error:  # the configuration has changed, and does not fit the listeners any more
+        channel.send(Broken(error.summary, ""))
+        return
     gc.freeze()
     threads = len(os.listdir("/proc/self/task")) - 1
-    channel.send(Loaded((time.monotonic_ns() - began) // 1000, kind, threads))
-    _Nursery(channel, listeners, board, settings, app).run()
+    channel.send(Loaded((time.monotonic_ns() - began) // 1000, " ".join(kinds), threads))
+    _Nursery(channel, leads, kinds, board, settings).run()
 
 
 class _Nursery:
@@ -120,16 +120,16 @@ class _Nursery:
     def __init__(
         self,
         channel: Channel,
-        listeners: tuple[Listener, ...],
+        leads: tuple[Lead, ...],
+        kinds: tuple[str, ...],
         board: Scoreboard,
         settings: Settings,
-        app: Any,
     ) -> None:
         self._channel = channel
-        self._listeners = listeners
+        self._leads = leads
+        self._kinds = kinds
         self._board = board
         self._settings = settings
-        self._app = app
         self._wanted: list[tuple[Fork, Channel]] = []
         self._children: dict[int, tuple[int, int]] = {}  # pidfd: (worker, pid)
         self._poll = select.poll()
@@ -166,7 +166,7 @@ class _Nursery:
         self._children[pidfd] = (request.worker, pid)
         self._poll.register(pidfd, select.POLLIN)
         took_us = (time.monotonic_ns() - born_ns) // 1000
-        self._channel.send(Forked(request.worker, pid, took_us), (os.dup(pidfd),))
+        self._channel.send(Forked(request.worker, pid, took_us), (os.dup(pidfd),))  # in the place of the line
 
     def _become_worker(self, request: Fork, line: Channel, born_ns: int) -> None:
         self._channel.close()
@@ -177,7 +177,7 @@ class _Nursery:
         row = self._board.rows[request.row]
         row.claim(os.getpid(), request.worker, request.generation, born_ns)
         sys.stdin = None  # a worker has no person to ask
-        worker.run(line, row, self._listeners, self._app, self._settings, born_ns=born_ns)
+        worker.run(line, row, self._leads, request.kind or self._kinds[0], self._settings, born_ns=born_ns)
 
     def _reap(self, pidfd: int) -> None:
         number, pid = self._children.pop(pidfd)

@@ -17,34 +17,46 @@ from spyglass_systemd.words.reports import Broken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from spyglass_systemd.protocols.control import Channel
     from spyglass_systemd.protocols.scoreboard import Row
-    from spyglass_systemd.words.listener import Listener
+    from spyglass_systemd.words.listener import Lead
     from spyglass_systemd.words.options import Settings
 
+UNKNOWN = "unknown"
 _BOOT_FAILED = 69  # EX_UNAVAILABLE; the Master has the reason by message
 
 
-def run(
-    channel: Channel, row: Row, listeners: tuple[Listener, ...], app: Any, settings: Settings, *, born_ns: int
-) -> None:
-    """Serve until the Master says Stop or is gone. Raises SystemExit with 69 where the app does not start here.
+def run(channel: Channel, row: Row, leads: tuple[Lead, ...], kind: str, settings: Settings, *, born_ns: int) -> None:
+    """Serve the apps of `kind` until the Master says Stop or is gone.
 
-    `app` is None where the app is to be loaded in each worker (`preload = false`).
+    `kind` is UNKNOWN where the apps are to be loaded in each worker (`preload = false`). Raises SystemExit with 69
+    where an app does not start here.
     """
     gc.enable()
     try:
-        if app is None:
-            app = apps.load(settings.app)
-        kind = settings.kind if settings.kind != "auto" else apps.kind_of(app)
+        if kind == UNKNOWN:
+            kind = _load_here(leads)
+        mine = tuple(lead for lead in leads if lead.kind == kind)
+        for lead in leads:
+            if lead not in mine:
+                os.close(lead.listener.fd)  # a worker that does not serve it must not keep its address
         leases.attach(row)
+        listeners = tuple(lead.listener for lead in mine)
         gate = Gate(channel, row, listeners, born_ns=born_ns, quota=_quota(settings.max_requests))
-        registry.backend(kind)(listeners, app, gate, settings)
+        registry.backend(kind)(mine, gate, settings)
     except AppError as error:
         channel.send(Broken(error.summary, error.trace))
         raise SystemExit(_BOOT_FAILED) from None
+
+
+def _load_here(leads: tuple[Lead, ...]) -> str:
+    kinds = apps.fill(leads)
+    if len(kinds) > 1:
+        raise AppError(
+            f"apps of several kinds ({', '.join(kinds)}) cannot be told apart with preload = false",
+            hint="a worker serves one kind: set preload = true, or run the apps as two services",
+        )
+    return kinds[0]
 
 
 def _quota(max_requests: int) -> int:

@@ -6,14 +6,16 @@ import os
 import sys
 import time
 
-from spyglass_systemd.words.errors import AppError
+from spyglass_systemd.words.errors import ActivationError, AppError
 from spyglass_systemd.words.lines import one_line
+from spyglass_systemd.words.listener import Lead
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from spyglass_systemd.words.listener import Listener
     from spyglass_systemd.words.options import Settings
 
 _OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
@@ -41,6 +43,45 @@ def enter(settings: Settings) -> None:
     paths = [os.path.normpath(os.path.join(directory, path)) for path in settings.pythonpath]
     sys.path[:0] = [path for path in [directory, *paths] if path not in sys.path]
     sys.path_importer_cache.clear()
+
+
+def leads(settings: Settings, listeners: tuple[Listener, ...]) -> tuple[Lead, ...]:
+    """What each listener leads to: the app of its name in `[listeners.NAME]`, else the one app.
+
+    Raises ActivationError where a listener leads nowhere, or a name has no listener.
+    """
+    names = {listener.name for listener in listeners}
+    for name in settings.listeners:
+        if name not in names:
+            there = ", ".join(sorted(each or "one without a name" for each in names))
+            raise ActivationError(
+                f"no listener is called {name!r}; we were handed {there}",
+                hint=f"[listeners.{name}] needs FileDescriptorName={name} in the .socket unit, or --listen {name}=ADDR",
+            )
+    found = []
+    for listener in listeners:
+        own = settings.listeners.get(listener.name, {})
+        spec = own.get("app", settings.app)
+        if not spec:
+            raise ActivationError(
+                f"the listener {listener.label} leads to no app",
+                hint=f"set [listeners.{listener.name or 'NAME'}] app=, or app= for all that have none of their own",
+            )
+        kind = own.get("kind", "auto" if own else settings.kind)
+        found.append(Lead(listener, spec, kind, own.get("root_path", settings.root_path)))
+    return tuple(found)
+
+
+def fill(found: tuple[Lead, ...]) -> tuple[str, ...]:
+    """Load the app of each lead, each once, and find out its kind; the kinds there are. Raises AppError."""
+    loaded: dict[str, Any] = {}
+    for lead in found:
+        if lead.spec not in loaded:
+            loaded[lead.spec] = load(lead.spec)
+        lead.app = loaded[lead.spec]
+        if lead.kind == "auto":
+            lead.kind = kind_of(lead.app)
+    return tuple(dict.fromkeys(lead.kind for lead in found))
 
 
 def load(spec: str) -> Any:
@@ -95,7 +136,9 @@ def kind_of(app: Any) -> str:
 def _missing(module_name: str, found: Any, name: str) -> AppError:
     import difflib  # noqa: PLC0415  # only on this path
 
-    near = difflib.get_close_matches(name, [n for n in dir(found) if not n.startswith("_")], 1)
+    there = [each for each in dir(found) if not each.startswith("_")]
+    near = difflib.get_close_matches(name, there, 1)
+    near += [each for each in there if len(each) > 2 and (each.startswith(name) or name.startswith(each))]
     hint = f"did you mean {near[0]!r}?" if near else "APP is module:attribute, or module:factory()"
     return AppError(f"{module_name!r} has no attribute {name!r}", hint=hint)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 AF_UNIX, AF_INET, AF_INET6 = 1, 2, 10  # <sys/socket.h>; importing `socket` for three numbers costs 7 ms at each wake
 
 
@@ -38,3 +42,22 @@ class Listener:
 
     def __repr__(self) -> str:
         return f"<Listener {self.label} fd={self.fd} {self.where}>"
+
+
+class Lead:
+    """What a listener leads to: the app `spec`, its `kind` ("auto" until it is loaded), mounted at `root_path`.
+
+    `app` is the object, None until it is loaded.
+    """
+
+    __slots__ = ("app", "kind", "listener", "root_path", "spec")
+
+    def __init__(self, listener: Listener, spec: str, kind: str, root_path: str) -> None:
+        self.listener = listener
+        self.spec = spec
+        self.kind = kind
+        self.root_path = root_path
+        self.app: Any = None
+
+    def __repr__(self) -> str:
+        return f"<Lead {self.listener.label} to {self.spec} ({self.kind})>"

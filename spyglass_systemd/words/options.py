@@ -50,6 +50,7 @@ class Settings:
     access_log: bool
     log_level: str
     listen: tuple[str, ...]
+    listeners: dict[str, dict[str, str]]
     lookout_pid: int
     __slots__ = tuple(__annotations__)
 
@@ -126,11 +127,12 @@ def settle(flags: dict[str, object], file: dict[str, object]) -> Settings:
     values |= flags
     values["environment"] = _joined(file.get("environment", {}), flags.get("environment", {}))
     settings = Settings(**values)
-    if not settings.app:
+    if not settings.app and not settings.listeners:
         raise UsageError(
             "there is no app to serve", hint="name it, as in blog.wsgi:application, or set app= in the file"
         )
-    settings.name = settings.name or settings.app.partition(":")[0].partition(".")[0]
+    first = settings.app or next(lead["app"] for lead in settings.listeners.values())
+    settings.name = settings.name or first.partition(":")[0].partition(".")[0]
     shortest = min((span for span in (settings.idle, settings.doze) if span), default=None)
     if shortest and "keepalive" not in values:
         settings.keepalive = min(settings.keepalive, shortest / 2)
@@ -159,8 +161,6 @@ def _clashes(settings: Settings) -> Iterator[tuple[tuple[str, ...], str, str]]:
         low, high = getattr(settings, less), getattr(settings, more)
         if low is not None and high is not None and low >= high:
             yield (less, more), f"{less} = {format_span(low)} is not shorter than {more} = {format_span(high)}", hint
-    if settings.kind in {"asgi", "raw"}:
-        yield ("kind",), f"kind = {settings.kind}: this version serves WSGI apps only", "name a WSGI app"
 
 
 def _joined(old: object, new: object) -> object:

@@ -31,12 +31,16 @@ class Report:
 
 
 class Fork(Report):
-    """Fork worker number `worker` of `generation` on scoreboard row `row`; its control socket comes along."""
+    """Fork worker number `worker` of `generation` on scoreboard row `row`; its control socket comes along.
 
-    __slots__ = ("worker", "row", "generation")
+    It serves the apps of one `kind`; "" is the first kind that there is.
+    """
+
+    __slots__ = ("worker", "row", "generation", "kind")
     worker: int
     row: int
     generation: int
+    kind: str
 
 
 class Stop(Report):
@@ -49,11 +53,11 @@ class Stop(Report):
 
 
 class Loaded(Report):
-    """The app is imported: `import_us` microseconds, its `kind`, and how many `threads` of it are still alive."""
+    """The apps are imported: in `import_us` microseconds, of which `kinds`, and how many `threads` are still alive."""
 
-    __slots__ = ("import_us", "kind", "threads")
+    __slots__ = ("import_us", "kinds", "threads")
     import_us: int
-    kind: str
+    kinds: str
     threads: int
 
 

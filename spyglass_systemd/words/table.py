@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from spyglass_systemd.words.values import (
+    KINDS,
     app,
     count,
     label,
+    leads,
     limit,
     mount,
     number,
@@ -74,7 +76,7 @@ OPTIONS = {
         Option(_APP, "app", app, "", "APP", "The app, `module:attribute` or `module:factory()`.", (FILE,)),
         Option(_APP, "config", text, "", "FILE", "Read options from this TOML file.", (SERVE, LOOKOUT)),
         Option(_APP, "name", label, "", "NAME", "What logs call the app; else the first part of its module's name."),
-        Option(_APP, "kind", one_of("auto", "wsgi", "asgi", "raw"), "auto", "KIND", "What the app speaks."),
+        Option(_APP, "kind", one_of(*KINDS), "auto", "KIND", "What the app speaks."),
         Option(_APP, "chdir", text, ".", "DIR", "Enter this directory before the app is imported."),
         Option(_APP, "pythonpath", texts, (), "DIR", "Import from this directory, too, relative to `chdir`."),
         Option(_APP, "environment", variables, {}, "K=V", "Set this variable for the app."),
@@ -109,6 +111,7 @@ OPTIONS = {
             "Listen on this address: a port, `host:port`, `[v6]:port`, `unix:/path`; `name=` before it names it.",
             (LOOKOUT, FILE),
         ),
+        Option(_LISTEN, "listeners", leads, {}, "TABLE", "Apps of their own for listeners, by name.", (FILE,)),
         Option(_UNIT, "user", text, "", "USER", "Run as this user.", (ENABLE, FILE)),
         Option(_UNIT, "python", text, "", "PATH", "Run with this Python, of a virtual environment.", (ENABLE, FILE)),
         Option(_UNIT, "nginx", texts, (), "NAME", "Host names for the nginx configuration.", (ENABLE, FILE)),

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from spyglass_systemd.words.spans import parse_span
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _SIZES = {"": 1, "B": 1} | {
     unit: 1024**power for power, letter in enumerate("KMG", 1) for unit in (letter, f"{letter}iB")
 }
 _YES, _NO, _OFF = ("true", "yes", "on", "1"), ("false", "no", "off", "0"), ("off", "never")
+KINDS = ("auto", "wsgi", "asgi", "raw")
 _DIGITS = "0123456789"
 _NAME_LIMIT = 64
 
@@ -152,6 +157,22 @@ def mount(value: object) -> str:
     found = text(value)
     if found and (not found.startswith("/") or found.endswith("/")):
         raise _wrong(value, "a path prefix: write it as in /blog, with no slash at its end")
+    return found
+
+
+def leads(value: object) -> dict[str, dict[str, str]]:
+    """Which listener leads to which app: tables by the listeners' names, each with `app`, `kind`, `root_path`."""
+    if not isinstance(value, dict):
+        raise _wrong(value, 'a table of listeners, as in [listeners.admin] app = "blog.admin:app"')
+    parsers: dict[str, Callable[[object], str]] = {"app": app, "kind": one_of(*KINDS), "root_path": mount}
+    found = {}
+    for name, table in value.items():
+        if not isinstance(table, dict) or "app" not in table:
+            raise _wrong(table, f"a table with app=, and listeners.{name} must be")
+        for key in table:
+            if key not in parsers:
+                raise _wrong(key, f"a key of listeners.{name}: it has {', '.join(parsers)}")
+        found[label(name)] = {key: parsers[key](content) for key, content in table.items()}
     return found
 
 

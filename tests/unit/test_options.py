@@ -222,8 +222,6 @@ def test_idle_may_be_off_and_min_awake_may_be_nothing():
         ({"doze": "5min"}, "doze = 5min is not shorter than idle = 5min"),
         ({"idle": "5", "keepalive": "5"}, "keepalive = 5s is not shorter than idle = 5s"),
         ({"idle": "off", "doze": "2", "keepalive": "3"}, "keepalive = 3s is not shorter than doze = 2s"),
-        ({"kind": "asgi"}, "WSGI apps only"),
-        ({"kind": "raw"}, "WSGI apps only"),
     ],
 )
 def test_what_does_not_go_together_is_blamed_on_the_flags_or_on_the_file(values, says):

@@ -48,14 +48,13 @@ class Answer:
         if keep is not None:
             self.request.keep = keep
         service = types.SimpleNamespace(
-            app=app,
             closing=closing,
             date=types.SimpleNamespace(line=lambda: DATE),
             progress=self.progress,
             tell=self.told.append,
             blame=lambda _, error: self.blamed.append(error),
         )
-        self.exchange = Exchange(service, environ(method), self.request, self.outlet)
+        self.exchange = Exchange(service, app, environ(method), self.request, self.outlet)
         self.exchange.call()
 
     def progress(self, exchange):

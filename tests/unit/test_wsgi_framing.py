@@ -440,7 +440,7 @@ def test_what_we_take_another_parser_takes_and_reads_the_same(line, fields, ends
     if not seen or isinstance(seen[0], int):
         return
     ours = seen[0]
-    judge, parser = judged(data)
+    judge, _ = judged(data)
     assert judge.whole >= 1
     assert judge.method == ours["REQUEST_METHOD"].encode()
     assert judge.url.decode("latin-1") == ours["REQUEST_URI"]

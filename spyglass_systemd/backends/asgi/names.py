@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _INSTALL = "pip install 'spyglass-systemd[asgi]' into the app's environment, or on Debian `apt install python3-uvicorn`"
 
 
-def config(app: Any, settings: Settings) -> Any:
+def config(app: Any, settings: Settings, root_path: str) -> Any:
     """A loaded uvicorn.Config for `app`, an ASGI 3 or ASGI 2 callable; it adds nothing to what the app says.
 
     Raises AppError where uvicorn is not installed.
@@ -40,7 +40,7 @@ def config(app: Any, settings: Settings) -> Any:
         interface="asgi2" if _is_asgi2(app) else "asgi3",
         proxy_headers=False,
         server_header=False,
-        root_path=settings.root_path,
+        root_path=root_path,
         timeout_keep_alive=settings.keepalive,  # type: ignore[arg-type]  # whole seconds only in its annotation
     )
     made.load()

@@ -15,10 +15,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
     import socket
+    from collections.abc import Callable
     from typing import Any
 
     from spyglass_systemd.backends.base import Gate
-    from spyglass_systemd.words.listener import Listener
+    from spyglass_systemd.words.listener import Lead, Listener
     from spyglass_systemd.words.options import Settings
 
 _BEAT = 1.0  # seconds between two looks at the connections, while there are any
@@ -38,49 +39,54 @@ _WARNING = 4  # syslog(3)
 # as busy since the last beat, and ended after `request_timeout`. Without connections nothing beats.
 
 
-def serve(listeners: tuple[Listener, ...], app: Any, gate: Gate, settings: Settings) -> None:
-    """Serve until the gate is `stopped`. Raises AppError where the app's startup fails."""
+def serve(leads: tuple[Lead, ...], gate: Gate, settings: Settings) -> None:
+    """Serve until the gate is `stopped`. Raises AppError where an app's startup fails."""
     loop = aio.new_loop()
-    aio.run(loop, _Server(loop, listeners, app, gate, settings).run())
+    aio.run(loop, _Server(loop, leads, gate, settings).run())
 
 
 class _Server:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        listeners: tuple[Listener, ...],
-        app: Any,
+        leads: tuple[Lead, ...],
         gate: Gate,
         settings: Settings,
     ) -> None:
         self._loop = loop
         self._gate = gate
         self._settings = settings
-        self._config = names.config(app, settings)
-        self._lifespan = Lifespan(self._config.loaded_app)
         self._connections = Connections(loop, gate)
         self._tasks = Tasks(gate, self._make_last)
         self._state = names.State(self._connections, self._tasks)
-        self._factory = names.protocol_factory(self._config, self._state, self._lifespan.state)
+        self._lifespans: dict[str, Lifespan] = {}  # by the app's name: one each, however many listeners lead there
+        self._factories: dict[int, Callable[[], Any]] = {}  # by the listener's descriptor
+        for lead in leads:
+            config = names.config(lead.app, settings, lead.root_path)
+            lifespan = self._lifespans.setdefault(lead.spec, Lifespan(config.loaded_app))
+            self._factories[lead.listener.fd] = names.protocol_factory(config, self._state, lifespan.state)
+        listeners = tuple(lead.listener for lead in leads)
         self._door = aio.Doorkeeper(loop, listeners, gate, self._welcome, self._last_answers)
         self._beating = False
         self._quiet: dict[Any, tuple[Any, float]] = {}  # a connection without a request: (its last cycle, since when)
 
     async def run(self) -> None:
-        await self._lifespan.startup()
+        for lifespan in self._lifespans.values():
+            await lifespan.startup()
         self._door.open()
         await self._door.over
-        try:
-            await self._lifespan.shutdown(self._settings.drain)
-        except AppError as error:
-            self._gate.say("lifespan", _WARNING, str(error))
+        for lifespan in self._lifespans.values():
+            try:
+                await lifespan.shutdown(self._settings.drain)
+            except AppError as error:
+                self._gate.say("lifespan", _WARNING, str(error))
         for task in self._tasks:
             task.cancel()
 
-    async def _welcome(self, connection: socket.socket, _address: object, _listener: Listener) -> None:
+    async def _welcome(self, connection: socket.socket, _address: object, listener: Listener) -> None:
         if not self._beating:
             self._beat()
-        protocol = self._connections.expect(self._factory())
+        protocol = self._connections.expect(self._factories[listener.fd]())
         try:
             await self._loop.connect_accepted_socket(lambda: protocol, connection)
         except OSError:  # the client is gone already

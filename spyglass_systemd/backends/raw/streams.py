@@ -9,49 +9,49 @@ from spyglass_systemd.backends import aio
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from typing import Any
 
     from spyglass_systemd.backends.base import Gate
-    from spyglass_systemd.words.listener import Listener
+    from spyglass_systemd.words.listener import Lead, Listener
     from spyglass_systemd.words.options import Settings
 
 _ERROR = 3  # syslog(3)
 _LAST_WORDS = 0.8  # of `drain`: then a handler sees the end of its input, before the Master ends it
 
 
-def serve(listeners: tuple[Listener, ...], app: Any, gate: Gate, settings: Settings) -> None:
+def serve(leads: tuple[Lead, ...], gate: Gate, settings: Settings) -> None:
     """Serve until the gate is `stopped`."""
     loop = aio.new_loop()
-    aio.run(loop, _Server(loop, listeners, app, gate, settings).run())
+    aio.run(loop, _Server(loop, leads, gate, settings).run())
 
 
 class _Server:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        listeners: tuple[Listener, ...],
-        app: Any,
+        leads: tuple[Lead, ...],
         gate: Gate,
         settings: Settings,
     ) -> None:
         self._loop = loop
-        self._app = app
+        self._apps = {lead.listener.fd: lead.app for lead in leads}
         self._gate = gate
         self._drain = settings.drain
         self._readers: set[asyncio.StreamReader] = set()
-        self._door = aio.Doorkeeper(loop, listeners, gate, self._welcome, self._last_answers)
+        self._door = aio.Doorkeeper(
+            loop, tuple(lead.listener for lead in leads), gate, self._welcome, self._last_answers
+        )
 
     async def run(self) -> None:
         self._door.open()
         await self._door.over
 
-    async def _welcome(self, connection: socket.socket, _address: object, _listener: Listener) -> None:
+    async def _welcome(self, connection: socket.socket, _address: object, listener: Listener) -> None:
         self._gate.began()
         try:
             reader, writer = await asyncio.open_connection(sock=connection)
             self._readers.add(reader)
             try:
-                await self._app(reader, writer)
+                await self._apps[listener.fd](reader, writer)
             finally:
                 self._readers.discard(reader)
                 writer.close()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from spyglass_systemd.backends.base import Gate
-    from spyglass_systemd.words.listener import Listener
+    from spyglass_systemd.words.listener import Lead
     from spyglass_systemd.words.options import Settings
 
 _ERROR, _WARNING = 3, 4  # syslog(3)
@@ -30,15 +30,14 @@ _LAST_WORDS = 0.8  # of `drain`: then a handler sees the end of its input, befor
 # here waits for a handler that may be talking for an hour.
 
 
-def serve(listeners: tuple[Listener, ...], app: Any, gate: Gate, settings: Settings) -> None:
+def serve(leads: tuple[Lead, ...], gate: Gate, settings: Settings) -> None:
     """Serve until the gate is `stopped`."""
-    _Server(listeners, app, gate, settings).run()
+    _Server(leads, gate, settings).run()
 
 
 class _Server:
-    def __init__(self, listeners: tuple[Listener, ...], app: Any, gate: Gate, settings: Settings) -> None:
-        self._listeners = {listener.fd: (listener, socket.socket(fileno=listener.fd)) for listener in listeners}
-        self._app = app
+    def __init__(self, leads: tuple[Lead, ...], gate: Gate, settings: Settings) -> None:
+        self._listeners = {lead.listener.fd: (lead, socket.socket(fileno=lead.listener.fd)) for lead in leads}
         self._gate = gate
         self._threads = settings.threads
         self._drain = settings.drain
@@ -96,7 +95,8 @@ class _Server:
             self._last_words.start()
 
     def _accept(self, fd: int) -> bool:
-        listener, sock = self._listeners[fd]
+        lead, sock = self._listeners[fd]
+        listener = lead.listener
         try:
             connection, address = sock.accept()
         except (BlockingIOError, ConnectionAbortedError):
@@ -111,17 +111,17 @@ class _Server:
         self._gate.opened(peer_name(address), listener)
         self._gate.began()
         self._talking.add(connection)
-        threading.Thread(target=self._talk, args=(connection, address), daemon=True).start()
+        threading.Thread(target=self._talk, args=(lead.app, connection, address), daemon=True).start()
         return True
 
-    def _talk(self, connection: socket.socket, address: Any) -> None:
+    def _talk(self, app: Any, connection: socket.socket, address: Any) -> None:
         """In a thread of its own."""
         trouble: BaseException | None = None
         try:
-            if isinstance(self._app, type):
-                self._app(connection, address, self)  # socketserver.BaseRequestHandler(request, client_address, server)
+            if isinstance(app, type):
+                app(connection, address, self)  # socketserver.BaseRequestHandler(request, client_address, server)
             else:
-                self._app(connection, address)
+                app(connection, address)
         except BaseException as error:  # noqa: BLE001  # the app may raise what it likes
             trouble = error
         self._done.append((connection, trouble))

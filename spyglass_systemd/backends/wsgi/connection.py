@@ -13,6 +13,9 @@ from spyglass_systemd.backends.wsgi.refusal import Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from spyglass_systemd.backends.wsgi.exchange import Exchange
     from spyglass_systemd.backends.wsgi.framing import Framing
     from spyglass_systemd.backends.wsgi.loop import Loop
@@ -37,13 +40,17 @@ _RESET = b"\1\0\0\0\0\0\0\0"  # struct linger: on, for 0 seconds
 
 
 class Connection:
-    """One accepted socket. `deadline` is when `expire` is due; `running`: the exchange is with a thread of the pool."""
+    """One accepted socket, for `app`.
+
+    `deadline` is when `expire` is due; `running`: the exchange is with a thread of the pool.
+    """
 
     __slots__ = (
         "_farewell",
         "_heard",
         "_loop",
         "_mask",
+        "app",
         "began_ns",
         "deadline",
         "exchange",
@@ -55,8 +62,11 @@ class Connection:
         "state",
     )
 
-    def __init__(self, loop: Loop, sock: _socket.socket, framing: Framing, outlet: Outlet) -> None:
+    def __init__(
+        self, loop: Loop, sock: _socket.socket, framing: Framing, outlet: Outlet, app: Callable[..., Any]
+    ) -> None:
         self._loop = loop
+        self.app = app
         self.sock = sock
         self.fd = sock.fileno()
         self.framing = framing

@@ -11,7 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from spyglass_systemd.words.listener import Listener
+    from spyglass_systemd.backends.wsgi.framing import Rules
+    from spyglass_systemd.words.listener import Lead
 
 # accept(2): errors of a connection that is already gone, or of the network it came from; the next one may be better.
 _OF_THE_CLIENT = frozenset(
@@ -38,12 +39,14 @@ class Exhausted(Exception):  # noqa: N818  # a condition, not a failure
 
 
 class Door:
-    """`environ` is what all requests that come in here have in common."""
+    """`app` is who all requests that come in here are for; `rules` and `environ` are what they have in common."""
 
-    __slots__ = ("_nodelay", "_sock", "environ", "listener")
+    __slots__ = ("_nodelay", "_sock", "app", "environ", "listener", "rules")
 
-    def __init__(self, listener: Listener, environ: dict[str, Any]) -> None:
-        self.listener = listener
+    def __init__(self, lead: Lead, rules: Rules, environ: dict[str, Any]) -> None:
+        listener = self.listener = lead.listener
+        self.app = lead.app
+        self.rules = rules
         self.environ = environ
         self._sock = _socket.socket(listener.family, _socket.SOCK_STREAM, 0, listener.fd)
         # The flag is in the open file description, which we share with siblings, the Master and systemd: whoever set it

@@ -32,6 +32,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "_app",
         "_chunked",
         "_environ",
         "_head",
@@ -53,8 +54,11 @@ class Exchange:
         "since_ns",
     )
 
-    def __init__(self, service: Service, environ: dict[str, Any], request: Request, outlet: Outlet) -> None:
+    def __init__(
+        self, service: Service, app: Callable[..., Any], environ: dict[str, Any], request: Request, outlet: Outlet
+    ) -> None:
         self._service = service
+        self._app = app
         self._environ = environ
         self.request = request
         self._outlet = outlet
@@ -88,7 +92,7 @@ class Exchange:
         """Run the app; never raises."""
         try:
             if self._iterator is None:
-                result = self._result = self._service.app(self._environ, self.start_response)
+                result = self._result = self._app(self._environ, self.start_response)
                 kind = type(result)
                 if (kind is list or kind is tuple) and not self.begun:
                     self._send_whole(result)

@@ -19,24 +19,23 @@ from spyglass_systemd.backends.wsgi.service import Service
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
-    from collections.abc import Callable
     from typing import Any
 
     from spyglass_systemd.backends.base import Gate
     from spyglass_systemd.backends.wsgi.head import Request
     from spyglass_systemd.backends.wsgi.pool import Pool
-    from spyglass_systemd.words.listener import Listener
+    from spyglass_systemd.words.listener import Lead
     from spyglass_systemd.words.options import Settings
 
 _EVENTS = 64  # a turn
 _FINEST = 0.05  # seconds between two looks at all deadlines
 
 
-def serve(listeners: tuple[Listener, ...], app: Callable[..., Any], gate: Gate, settings: Settings) -> None:
-    """Serve a WSGI app (PEP 3333) until the Master says Stop, or is gone and all is answered."""
+def serve(leads: tuple[Lead, ...], gate: Gate, settings: Settings) -> None:
+    """Serve WSGI apps (PEP 3333) until the Master says Stop, or is gone and all is answered."""
     access = AccessLog(sys.stdout.fileno(), gate.row.worker) if settings.access_log else None
-    service = Service(app, gate, settings, access)
-    loop = Loop(service, [Door(listener, service.environ(listener)) for listener in listeners])
+    service = Service(gate, settings, access)
+    loop = Loop(service, [Door(lead, service.rules(lead), service.environ(lead)) for lead in leads])
     try:
         loop.run()
     finally:
@@ -141,7 +140,7 @@ class Loop:
             environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = address[0], str(address[1])
             peer = f"{address[0]}:{address[1]}"
         self._gate.opened(peer, door.listener)
-        connection = Connection(self, sock, Framing(self.service.rules, environ), self.runner.outlet(sock))
+        connection = Connection(self, sock, Framing(door.rules, environ), self.runner.outlet(sock), door.app)
         self._connections[connection.fd] = connection
         self.arm(connection, self.service.header_timeout)
         connection.read()  # most have sent their request by now
@@ -186,7 +185,7 @@ class Loop:
     def answer(self, connection: Connection, request: Request) -> None:
         """Give a request that has come to the app."""
         environ = connection.framing.environ
-        exchange = connection.exchange = Exchange(self.service, environ, request, connection.outlet)
+        exchange = connection.exchange = Exchange(self.service, connection.app, environ, request, connection.outlet)
         if request.length:
             exchange.input = environ["wsgi.input"]
         if self.service.access is not None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from spyglass_systemd.backends.wsgi.exchange import Exchange
     from spyglass_systemd.backends.wsgi.framing import Framing
     from spyglass_systemd.backends.wsgi.head import Request
-    from spyglass_systemd.words.listener import Listener
+    from spyglass_systemd.words.listener import Lead
     from spyglass_systemd.words.options import Settings
 
 _OURS = __file__.rpartition("/")[0]
@@ -36,28 +36,25 @@ class Service:
     """
 
     __slots__ = (
+        "_body_limit",
+        "_limits",
+        "_spool",
         "access",
-        "app",
         "closing",
         "date",
         "gate",
         "header_timeout",
         "keepalive",
         "progress",
-        "rules",
         "threads",
     )
 
-    def __init__(self, app: Callable[..., Any], gate: Gate, settings: Settings, access: AccessLog | None) -> None:
-        self.app = app
+    def __init__(self, gate: Gate, settings: Settings, access: AccessLog | None) -> None:
         self.gate = gate
         self.access = access
-        self.rules = Rules(
-            Limits(settings.line_limit, settings.header_limit, settings.header_count),
-            settings.body_limit,
-            settings.spool,
-            settings.root_path.rstrip("/"),
-        )
+        self._limits = Limits(settings.line_limit, settings.header_limit, settings.header_count)
+        self._body_limit = settings.body_limit
+        self._spool = settings.spool
         self.header_timeout = settings.header_timeout
         self.keepalive = settings.keepalive
         self.threads = settings.threads
@@ -65,8 +62,13 @@ class Service:
         self.closing = False
         self.progress: Callable[[Exchange], bool] = lambda _: False  # whoever runs the app puts his own here
 
-    def environ(self, listener: Listener) -> dict[str, Any]:
+    def rules(self, lead: Lead) -> Rules:
+        """What is read of a request to one app."""
+        return Rules(self._limits, self._body_limit, self._spool, lead.root_path.rstrip("/"))
+
+    def environ(self, lead: Lead) -> dict[str, Any]:
         """What is the same in every environ of one listener."""
+        listener = lead.listener
         address = listener.address
         if listener.family == AF_UNIX or not isinstance(address, tuple):
             host, port = "localhost", "80"
@@ -75,7 +77,7 @@ class Service:
             if host in ("0.0.0.0", "::"):  # noqa: S104  # an address to listen on is none to connect to
                 host = os.uname().nodename or "localhost"
         return {
-            "SCRIPT_NAME": self.rules.prefix,
+            "SCRIPT_NAME": lead.root_path.rstrip("/"),
             "SERVER_NAME": host,
             "SERVER_PORT": port,
             "SERVER_SOFTWARE": "spyglass",
