@@ -56,6 +56,21 @@ IMPATIENT = AROUND.format(
     before="from spyglass_systemd.policy import respawn; respawn.delay.__defaults__ = 0.05, 30.0", after=""
 )  # a twentieth of the pause after a failure
 
+# Starts the rest of its arguments as a Lookout does: as its parent, who also inherits the orphans, and waits for it.
+LOOKOUT = """
+import ctypes, os, sys
+assert not ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+command = [word.replace("LOOKOUT_PID", str(os.getpid())) for word in sys.argv[1:]]
+pid = os.fork()
+if not pid:
+    os.execv(command[0], command)
+os.closerange(3, 1024)
+ended, status = os.wait()
+while ended != pid:
+    ended, status = os.wait()
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
 
 def eventually(check, what=""):
     """Ask again and again until `check()` is true, for what sends no event; its value."""
@@ -128,7 +143,9 @@ class Process:
         self._fd = os.pidfd_open(pid)
 
     def kill(self, number=signal.SIGKILL):
+        """Send a signal; after SIGKILL it is gone."""
         signal.pidfd_send_signal(self._fd, number)
+        assert number != signal.SIGKILL or self.wait()
 
     @property
     def gone(self):
@@ -202,9 +219,22 @@ class Service:
 
     `around` is Python that is run in place of the program: to look at the Master from inside, to shorten its patience.
     `prefix` is a command that runs ours; with `journal`, stderr is what systemd says is the journal's stream.
+    With `lookout`, `process` is not the Master but a stand-in for `spyglass lookout`, its parent.
     """
 
-    def __init__(self, directory, listeners, arguments, *, names="", watchdog="", around="", prefix=(), journal=False):
+    def __init__(
+        self,
+        directory,
+        listeners,
+        arguments,
+        *,
+        names="",
+        watchdog="",
+        around="",
+        prefix=(),
+        journal=False,
+        lookout=False,
+    ):
         self.directory = directory
         self.run = directory / "run"
         self.run.mkdir(exist_ok=True)
@@ -215,12 +245,16 @@ class Service:
         self._watchdog = watchdog
         self._prefix = prefix
         self._journal = journal
+        if lookout:
+            self._prefix = [sys.executable, "-I", "-S", "-c", LOOKOUT]
+            self._arguments = ["--lookout-pid", "LOOKOUT_PID", *arguments]
+        self._lookout = lookout
         self._program = ["-c", around] if around else [str(PROGRAM)]
         self.process = None
 
     @property
     def pid(self):
-        return self.process.pid
+        return self.process.pid if not self._lookout else self._master
 
     @property
     def sockets(self):
@@ -259,6 +293,8 @@ class Service:
         os.close(theirs)
         self._reader = threading.Thread(target=self._read, args=(os.fdopen(stderr, "rb"), mailbox), daemon=True)
         self._reader.start()
+        if self._lookout:
+            self._master = eventually(lambda: children(self.process.pid))[0]
         return connection
 
     def _read(self, stderr, mailbox):
@@ -297,7 +333,12 @@ class Service:
     # ### Processes
 
     def signal(self, number):
-        self.process.send_signal(number)
+        os.kill(self.pid, number)
+
+    def let_go(self):
+        """Close the listeners here: from now on they are held by the processes below only."""
+        for listener in self._listeners:
+            listener.close()
 
     def wait(self):
         """The exit status of the Master. When it has ended, nobody may be left."""
@@ -353,7 +394,7 @@ class Service:
             if entry.name.isdigit():
                 with contextlib.suppress(OSError):
                     state, _, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
-                    if int(session) == self.pid and state not in "ZX":
+                    if int(session) == self.process.pid and state not in "ZX":
                         found.append(int(entry.name))
         return found
 
@@ -387,11 +428,12 @@ def _family(address):
 
 
 def children(pid):
-    """The pids of a process's children, oldest first."""
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except FileNotFoundError:
-        return []
+    """The pids of a process's children, whichever of its threads has forked them."""
+    found = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += [int(child) for child in (task / "children").read_text().split()]
+    return found
 
 
 def descriptors(pid):
@@ -424,5 +466,5 @@ def make_listener(kind, directory):
     }[kind]
     sock = socket.socket(family)
     sock.bind(address)
-    sock.listen(128)
+    sock.listen(1024)
     return sock
