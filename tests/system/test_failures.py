@@ -22,6 +22,7 @@ def test_a_broken_app_is_answered_for_and_its_repair_is_seen(site, source):
     assert (broken.status, broken.fields["cache-control"]) == (503, "no-store")
     assert app.listens
     app.until_status("failed: ")
+    app.until("active")
     app.write(WORKS)
     app.machine.run("systemctl", "reload", app.service)
     eventually(lambda: app.request().body == b"works", "the repaired app")

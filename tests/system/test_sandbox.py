@@ -119,6 +119,7 @@ def test_a_reload_returns_when_the_new_code_serves_where_systemd_can_wait(site):
         pytest.skip(f"systemd {version} cannot")
     with_drop_in(app, "notify-reload")
     assert app.request().body == b"old"
+    app.until("active")
     app.write("import time; time.sleep(0.5)\n" + source.format("new"))
     app.machine.run("systemctl", "reload", app.service)
     assert app.request().body == b"new"
