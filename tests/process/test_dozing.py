@@ -1,0 +1,48 @@
+"""A doze: the Template is kept, the workers go."""
+
+from __future__ import annotations
+
+from harness import eventually, said
+
+
+def dozing(service, *options):
+    master = service("--doze", "0.1", "--keepalive", "0.05", *options)
+    with master.start(waiting="say([os.getpid(), IMPORTED_BY])") as connection:
+        ((worker, template),) = said(connection.read())
+    master.log.until("dozed")
+    eventually(lambda: not master.workers, "all workers gone")
+    return master, worker, template
+
+
+def test_a_connection_rouses_an_app_that_dozes_without_another_import(service):
+    master, worker, template = dozing(service, "--idle", "60")
+    assert master.template.pid == template
+    ((another, imported_by),) = master.ask("say([os.getpid(), IMPORTED_BY])")
+    assert another != worker
+    assert imported_by == template
+    assert master.stop() == 0
+
+
+def test_an_app_that_dozes_falls_asleep_when_nobody_comes(service):
+    master, _, _ = dozing(service, "--idle", "0.3", "--request-timeout", "off")  # no other clock ticks
+    assert master.wait() == 0
+    assert " slept " in master.log.until("slept")
+
+
+def test_an_app_that_dozes_takes_a_reload_and_a_stop(service):
+    master, _, template = dozing(service, "--idle", "60")
+    master.signal(1)
+    master.log.until("reloaded")
+    ((_, imported_by),) = master.ask("say([os.getpid(), IMPORTED_BY])")
+    assert imported_by != template
+    master.log.until("dozed")
+    assert master.stop() == 0
+
+
+def test_whoever_dozes_and_loses_its_template_imports_the_app_for_the_next_one(service):
+    master, _, template = dozing(service, "--idle", "60")
+    master.template.kill()
+    master.log.until("template_died")
+    ((_, imported_by),) = master.ask("say([os.getpid(), IMPORTED_BY])")
+    assert imported_by != template
+    assert master.stop() == 0
