@@ -345,7 +345,8 @@ class Crew:
         self._respawn_at = now + self.pause(self._failures)
         if self.proof is not None:
             self._post(Event.STIRRED)
-        if worker.state != BOOTING or generation.accepting or generation.lost or generation.trouble[0]:
+        alike = [other for other in generation.accepting if other.kind == worker.kind]
+        if worker.state != BOOTING or alike or generation.lost or generation.trouble[0]:
             return
         if worker.trouble[0] or self._failures >= _BOOT_FAILURES:
             died = f"{self._failures} workers in a row died before they could accept: {how}"

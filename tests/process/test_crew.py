@@ -18,7 +18,7 @@ from spyglass_systemd.processes import crew as module
 from spyglass_systemd.processes.alarm import Alarm
 from spyglass_systemd.processes.crew import Crew
 from spyglass_systemd.processes.master import Master
-from spyglass_systemd.processes.roster import ACCEPTING
+from spyglass_systemd.processes.roster import ACCEPTING, WorkerHandle
 from spyglass_systemd.protocols import control, offspring, scoreboard
 from spyglass_systemd.protocols.scoreboard import Scoreboard
 from spyglass_systemd.words.listener import AF_UNIX, Listener
@@ -213,6 +213,16 @@ def test_a_generation_of_which_no_worker_can_start_the_app_is_broken_with_its_re
     summary, trace = generation.trouble
     assert summary == "importing 'blog': ZeroDivisionError: division by zero"
     assert "1 / 0" in trace
+
+
+@pytest.mark.parametrize(("kind", "broken"), [("raw", True), ("wsgi", False)])
+def test_a_kind_of_which_no_worker_lives_breaks_the_app_though_another_kind_serves(world, kind, broken):
+    world = world()
+    generation, _ = awake(world)
+    for number in range(10, 14):
+        worker = WorkerHandle(number, 1, None, world.board.rows[7], time.monotonic(), kind)
+        world.crew._replace(generation, worker, "exit 1")
+    assert world.events == [Event.BROKEN] * broken
 
 
 # ### Templates that do not go
