@@ -292,7 +292,6 @@ class Master:
                 ms=_ms((time.monotonic() - self._woke) * 1e6 + header[scoreboard.H_PYTHON_US]),
                 python=_ms(header[scoreboard.H_PYTHON_US]),
                 load=_ms(header[scoreboard.H_IMPORT_US]),
-                fork=_ms(header[scoreboard.H_FORK_US]),
                 boot=_ms(header[scoreboard.H_BOOT_US]),
             )
         # From here on the app serves, and what a later state needs is loaded while nobody waits for it: a package that

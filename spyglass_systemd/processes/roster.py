@@ -54,8 +54,8 @@ class WorkerHandle:
 
     @property
     def label(self) -> str:
-        """The name in the log: `worker=3 gen=2 pid=917`."""
-        return f"worker={self.number} gen={self.generation} pid={self.pid}"
+        """The name in the log: `worker=3 gen=2 pid=917`. Its row knows the pid before its Template has told it."""
+        return f"worker={self.number} gen={self.generation} pid={self.pid or self.row.pid}"
 
     def __repr__(self) -> str:
         return f"<WorkerHandle {self.label} {self.state}>"
