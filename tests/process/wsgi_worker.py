@@ -36,6 +36,7 @@ class Worker:
         self.directory = self._files.enter_context(tempfile.TemporaryDirectory())
         if listener is None:
             self.socket = self._files.enter_context(socket.socket(family))
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.socket.bind(f"{self.directory}/sock" if family == socket.AF_UNIX else (_HOSTS[family], 0))
             self.socket.listen(backlog)
         else:

@@ -116,6 +116,10 @@ class Loop:
     def _obey(self) -> None:
         """Do what the Master wants."""
         gate, entrance = self._gate, self._entrance
+        if gate.closing and not self.service.closing:
+            self.service.closing = True
+            for connection in self._connections.values():
+                connection.last_call()
         if gate.accepting:
             entrance.open()
         else:
@@ -126,10 +130,6 @@ class Loop:
             if gate.closing:
                 entrance.leave()
             gate.leave_listeners()
-        if gate.closing and not self.service.closing:
-            self.service.closing = True
-            for connection in self._connections.values():
-                connection.last_call()
         if gate.orphaned:
             self._epoll.unregister(gate.fileno())
 
