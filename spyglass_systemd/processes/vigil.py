@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from spyglass_systemd.processes.alarm import Alarm
     from spyglass_systemd.processes.crew import Crew
-    from spyglass_systemd.protocols.scoreboard import Scoreboard
+    from spyglass_systemd.protocols.scoreboard import Scoreboard, Snapshot
     from spyglass_systemd.words.listener import Listener
     from spyglass_systemd.words.options import Settings
 
@@ -54,8 +54,11 @@ class Vigil:
         """Whether the app may doze, or sleep. Not while a process imports, boots or leaves."""
         if self._crew.roster.unsettled:
             return None
-        left = self._policy.dozes_in(self._board.snapshot(), self.armed, alarm.now)
-        if left is not None and alarm.due(alarm.now + left):
+        seen = self._board.snapshot()
+        left = self._policy.dozes_in(seen, self.armed, alarm.now)
+        if left is None:
+            self._look_again(self._policy.doze, seen, alarm)
+        elif alarm.due(alarm.now + left):
             return Event.WENT_DOZY
         return self.dozing(alarm)
 
@@ -67,11 +70,15 @@ class Vigil:
             self.kept_by = ()
         elif not self._kept_awake(alarm):
             return Event.WENT_IDLE
-        if left is None and self._policy.idle is not None:
-            # Something is open, and its end is no message. Look again when it can matter, and then now and then.
-            again = max(self.armed, seen.last_activity_ns / 1e9) + self._policy.idle
-            alarm.due(max(again, alarm.now + min(_LOOK_AGAIN, max(self._policy.idle / 4, 0.02))))
+        if left is None:
+            self._look_again(self._policy.idle, seen, alarm)
         return None
+
+    def _look_again(self, limit: float | None, seen: Snapshot, alarm: Alarm) -> None:
+        """Something is open, and its end is no message: look again when it can matter, and then now and then."""
+        if limit is not None:
+            again = max(self.armed, seen.last_activity_ns / 1e9) + limit
+            alarm.due(max(again, alarm.now + min(_LOOK_AGAIN, max(limit / 4, 0.02))))
 
     def begin(self, aim: str) -> None:
         """Ask the workers."""

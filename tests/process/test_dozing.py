@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness import eventually, said
+import pytest
+from harness import eventually, said, take_time, wait_at
 
 
 def dozing(service, *options):
@@ -46,3 +47,42 @@ def test_whoever_dozes_and_loses_its_template_imports_the_app_for_the_next_one(s
     ((_, imported_by),) = master.ask("say([os.getpid(), IMPORTED_BY])")
     assert imported_by != template
     assert master.stop() == 0
+
+
+@pytest.mark.usefixtures("sd")
+def test_status_follows(service):
+    master, _, _ = dozing(service, "--idle", "60")
+    master.letters.until("STATUS=dozing")
+    assert master.ask("say(1)") == [1]
+    master.letters.until("STATUS=awake")
+    assert master.log.count(" woke listener=") == 2
+
+
+def test_who_comes_at_the_moment_of_a_doze_is_answered(service, gate):
+    master = service("--doze", "0.02", "--log-level", "debug")
+    with master.start(waiting="say(1)") as connection:
+        connection.read()
+    for number in range(20):
+        master.log.until(" dozed")
+        assert master.ask(f"say({number})") == [number]
+    with master.connect().ask(wait_at(gate)) as connection:
+        master.in_flight()
+        dozed = master.log.count(" dozed")
+        with gate.open("w"):
+            pass
+        assert said(connection.read()) == ["answered"]
+        assert master.log.count(" dozed") == dozed
+    assert "died" not in master.log
+    assert master.stop() == 0
+
+
+def test_a_request_that_lasts_longer_than_doze_puts_the_doze_off_and_no_more(service, gate):
+    master = service("--doze", "0.1")
+    with master.start(waiting=wait_at(gate)) as connection:
+        master.in_flight()
+        master.letters.until("STATUS=awake, 2 workers")
+        take_time(0.3)
+        with gate.open("w"):
+            pass
+        assert said(connection.read()) == ["answered"]
+    master.log.until(" dozed")
