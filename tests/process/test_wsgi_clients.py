@@ -404,14 +404,13 @@ def test_two_workers_share_a_listener():
         start_response("200 OK", [])
         return [str(os.getpid()).encode()]
 
-    with serving(app) as one:
-        with serving(app, listener=one.socket) as two, one.connect() as waiting:
-            waiting.get("/wait")
-            one.eventually(lambda: one.row.busy_since_ns or two.row.busy_since_ns)
-            busy, free = (one, two) if one.row.busy_since_ns else (two, one)
-            for _ in range(20):
-                assert one.ask().body == str(free.pid).encode()
-            os.write(writer, b"x")
-            assert waiting.response().body == str(busy.pid).encode()
+    with serving(app) as one, serving(app, listener=one.socket) as two, one.connect() as waiting:
+        waiting.get("/wait")
+        one.eventually(lambda: one.row.busy_since_ns or two.row.busy_since_ns)
+        busy, free = (one, two) if one.row.busy_since_ns else (two, one)
+        for _ in range(20):
+            assert one.ask().body == str(free.pid).encode()
+        os.write(writer, b"x")
+        assert waiting.response().body == str(busy.pid).encode()
     os.close(reader)
     os.close(writer)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import time
+from pathlib import Path
 
 import pytest
 from wsgi_worker import serving
@@ -241,8 +242,8 @@ def test_an_idle_worker_sleeps():
         worker.ask()
 
         def switches():
-            with open(f"/proc/{worker.pid}/status") as file:
-                return next(line for line in file if line.startswith("voluntary"))
+            lines = Path(f"/proc/{worker.pid}/status").read_text().splitlines()
+            return next(line for line in lines if line.startswith("voluntary"))
 
         worker.eventually(lambda: worker.row.open == 0)
         before = switches()

@@ -29,7 +29,7 @@ _HOSTS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
 
 class Worker:
-    """Serves `app`. `prepare` runs in its process first. What it writes to stderr and stdout is in `said` and `logged`."""
+    """Serves `app`; `prepare` runs in its process first. What it writes to stderr is in `said`, to stdout in `logged`."""
 
     def __init__(self, app, *, family=socket.AF_INET, backlog=1024, prepare=None, quota=0, listener=None, **settings):
         self._files = contextlib.ExitStack()
@@ -66,7 +66,7 @@ class Worker:
             self.channel.close()
             os.dup2(self._err.fileno(), 2)
             os.dup2(self._out.fileno(), 1)
-            sys.stdout, sys.stderr = open(1, "w"), open(2, "w", buffering=1)  # noqa: PTH123, SIM115
+            sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
             gc.freeze()
             settings = Settings(app="x:y", **settings)
             if prepare:
@@ -145,7 +145,7 @@ class Worker:
         if self.status is None:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
-        print(self.said)
+        sys.stdout.write(self.said)  # shown where the test has failed
         self.channel.close()
         self._files.close()
 
