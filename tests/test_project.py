@@ -100,7 +100,7 @@ def test_a_wake_imports_only_what_the_first_answer_needs(role):
 
 
 def test_nothing_inside_is_loaded_with_the_root():
-    assert imported_by("import spyglass_systemd") == {"spyglass_systemd"}
+    assert imported_by("import spyglass_systemd") == {"spyglass_systemd", "__future__"}
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.name != "__init__.py"], ids=name)
