@@ -292,8 +292,10 @@ class Crew:
     def drain(self, final: int) -> None:
         """Let everything that is accepted be answered; what still imports is of no use to anybody."""
         for generation in list(self.roster.generations.values()):
-            if not generation.loaded:
-                self.discard(generation)
+            self.hear_template(generation)  # its worker may be serving, and we have not read of it yet
+            if not generation.loaded and not generation.lost:
+                generation.released = True  # the Template only: a worker that it has forked by then has a visitor
+                offspring.send_signal(generation.pidfd, signals.KILL)
             elif final == LAST_CALL:
                 self.release(generation)  # it holds the listeners too
         for worker in self.roster.workers():
@@ -389,8 +391,9 @@ class Crew:
         """What time brings: stuck processes, missing and surplus workers. `first_only`: one worker will do for now."""
         due = alarm.due
         for generation in list(self.roster.generations.values()):
-            importing = not generation.loaded and not generation.lost and not generation.trouble[0]
-            if importing and due(generation.born + self.settings.import_timeout):
+            if _importing(generation) and due(generation.born + self.settings.import_timeout):
+                self.hear_template(generation)  # it may have said so while we were kept from listening
+            if _importing(generation) and due(generation.born + self.settings.import_timeout):
                 generation.trouble = (
                     f"the import did not end within import_timeout={self.settings.import_timeout:g}s",
                     "",
@@ -420,6 +423,8 @@ class Crew:
                 self.dismiss(worker)
             else:
                 alarm.due(alarm.now + _LEASE_LOOK)
+        if worker.state == BOOTING and worker.pid and alarm.due(worker.born + limit):
+            self.hear_worker(worker)  # as above
         if worker.state != ACCEPTING and worker.pid and alarm.due(worker.born + limit):
             self._kill(worker, f"{_TOO_SLOW[worker.state]} within {limit:g}s")
         self._check_request(worker, alarm)
@@ -446,6 +451,10 @@ class Crew:
                 self.retire(worker, worker.reason)
         for worker in accepting[want:]:
             self.retire(worker, "fewer workers wanted")
+
+
+def _importing(generation: Generation) -> bool:
+    return not generation.loaded and not generation.lost and not generation.trouble[0]
 
 
 def _bind(call: Callable[[_T], None], value: _T) -> Callable[[], None]:

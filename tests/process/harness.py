@@ -207,6 +207,8 @@ class Connection:
     def close(self):
         self.sock.close()
 
+    __del__ = close
+
     def __enter__(self):
         return self
 
@@ -465,6 +467,7 @@ def make_listener(kind, directory):
         "abstract": (socket.AF_UNIX, ""),  # autobind, unix(7)
     }[kind]
     sock = socket.socket(family)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as systemd does
     sock.bind(address)
     sock.listen(1024)
     return sock
