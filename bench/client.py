@@ -5,8 +5,11 @@ from __future__ import annotations
 import socket
 import time
 
-CLOSE = b"GET / HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n"
-DEFAULT = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n"
+
+def head_of(target: str = "/", *, close: bool = True) -> bytes:
+    """A request for `target`, whole."""
+    fields = ["Host: bench", *(["Connection: close"] if close else [])]
+    return "\r\n".join([f"GET {target} HTTP/1.1", *fields, "", ""]).encode()
 
 
 class Lost(Exception):  # noqa: N818  # what happened to a request, no error of ours
@@ -34,10 +37,11 @@ class Answer:
 
 
 def request(
-    address: tuple[str, int] | str, *, head: bytes = CLOSE, limit: float = 30.0, silent: float = 0.0, split: int = 0
+    address: tuple[str, int] | str, *, head: bytes = b"", limit: float = 30.0, silent: float = 0.0, split: int = 0
 ) -> Answer:
     """Connect, stay `silent` so many seconds, send (in two pieces, `split` bytes first, where given) and read the
     answer: to the end of the connection with `Connection: close`, to its Content-Length without. Raises Lost."""
+    head = head or head_of()
     started = time.monotonic()
     with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as sock:
         sock.settimeout(limit)
@@ -52,7 +56,7 @@ def request(
                 sock.sendall(head[:split])
                 time.sleep(silent or 0.001)
             sock.sendall(head[split:])
-            data = _read(sock, to_end=head is CLOSE)
+            data = _read(sock, to_end=b"Connection: close" in head)
         except (ConnectionResetError, BrokenPipeError) as error:
             raise Lost("reset") from error
         except TimeoutError as error:

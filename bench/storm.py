@@ -24,6 +24,7 @@ import processes
 from places import APPS
 
 SHOTS = 8  # in a volley
+WORK = (0, 0, 1, 3)  # milliseconds that the app takes
 LATE = 0.004  # the most that a shot stays silent after its connect, and between the halves of a split one
 SPREAD = 0.030  # what the scattered shots of a volley cover: exit, the Lookout's turn, the next Master's start
 JITTER = 0.0015
@@ -47,9 +48,9 @@ class Shot:
 
     def __init__(self, at: float, dice: random.Random) -> None:
         self.at = at
-        self.head = dice.choice((client.CLOSE, client.DEFAULT))
-        self.silent = dice.choice((0.0, 0.0, 0.0, dice.uniform(0, LATE)))
-        self.split = dice.choice((0, 0, 0, 20))
+        self.head = client.head_of(f"/?{dice.choice(WORK)}", close=dice.random() < 0.5)
+        self.silent = dice.choice((0.0, 0.0, dice.uniform(0, LATE)))
+        self.split = dice.choice((0, 0, 20))
 
 
 class Lookout:
