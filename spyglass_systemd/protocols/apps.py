@@ -6,6 +6,7 @@ import os
 import sys
 import time
 
+from spyglass_systemd.protocols import kinds
 from spyglass_systemd.words.errors import ActivationError, AppError
 from spyglass_systemd.words.lines import one_line
 from spyglass_systemd.words.listener import Lead
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from spyglass_systemd.words.options import Settings
 
 _OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
-_COROUTINE = 0x80  # inspect.CO_COROUTINE, and inspect is 10 ms
 _NOT_THE_APPS = ("<frozen importlib", "<frozen runpy")
 _SUMMARY_LIMIT = 500  # bytes
 
@@ -80,7 +80,7 @@ def fill(found: tuple[Lead, ...]) -> tuple[str, ...]:
             loaded[lead.spec] = load(lead.spec)
         lead.app = loaded[lead.spec]
         if lead.kind == "auto":
-            lead.kind = kind_of(lead.app)
+            lead.kind = kinds.kind_of(lead.app, lead.spec)
     return tuple(dict.fromkeys(lead.kind for lead in found))
 
 
@@ -121,16 +121,6 @@ def load(spec: str) -> Any:
             hint="name the app object, or the function that makes it with () behind it: module:create_app()",
         )
     return found
-
-
-def kind_of(app: Any) -> str:
-    """`asgi` for what a coroutine answers, else `wsgi`."""
-    for candidate in (app, getattr(type(app), "__call__", None)):  # noqa: B004  # its function is wanted, not a test
-        code = getattr(getattr(candidate, "__func__", candidate), "__code__", None)
-        flags = getattr(code, "co_flags", 0)
-        if isinstance(flags, int) and flags & _COROUTINE:  # an object may say anything of any of its attributes
-            return "asgi"
-    return "wsgi"
 
 
 def _missing(module_name: str, found: Any, name: str) -> AppError:

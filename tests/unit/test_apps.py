@@ -305,62 +305,6 @@ def test_an_attribute_whose_lookup_fails_is_the_apps_failure(write, raised):
     assert "in __getattr__" in error.trace
 
 
-# ### Its kind
-
-
-def plain(environ, start_response):
-    """WSGI."""
-
-
-async def coroutine(scope, receive, send):
-    """ASGI."""
-
-
-class Plain:
-    def __call__(self, environ, start_response):
-        """WSGI."""
-
-    def method(self, environ, start_response):
-        """WSGI."""
-
-
-class Coroutine:
-    async def __call__(self, scope, receive, send):
-        """ASGI."""
-
-    async def method(self, scope, receive, send):
-        """ASGI."""
-
-
-class Anything:
-    """A proxy that has every attribute there is."""
-
-    def __getattr__(self, name):
-        return Anything()
-
-    def __call__(self, environ, start_response):
-        """WSGI."""
-
-
-@pytest.mark.parametrize(
-    ("app", "kind"),
-    [
-        (plain, "wsgi"),
-        (coroutine, "asgi"),
-        (Plain(), "wsgi"),
-        (Coroutine(), "asgi"),
-        (Plain().method, "wsgi"),
-        (Coroutine().method, "asgi"),
-        (Plain, "wsgi"),
-        (print, "wsgi"),
-        (Anything(), "wsgi"),
-    ],
-    ids=["def", "async-def", "object", "async-object", "method", "async-method", "class", "builtin", "proxy"],
-)
-def test_what_a_coroutine_answers_is_asgi_and_all_else_is_wsgi(app, kind):
-    assert apps.kind_of(app) == kind
-
-
 # ### Listeners and their apps
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from spyglass_systemd.protocols import kinds
 from spyglass_systemd.words.errors import AppError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from spyglass_systemd.backends.base import Gate
     from spyglass_systemd.words.listener import Lead
     from spyglass_systemd.words.options import Settings
-
-_COROUTINE = 0x80  # inspect.CO_COROUTINE
 
 
 def serve(leads: tuple[Lead, ...], gate: Gate, settings: Settings) -> None:
@@ -20,7 +17,7 @@ def serve(leads: tuple[Lead, ...], gate: Gate, settings: Settings) -> None:
 
     Raises AppError for handlers of both sorts in one worker.
     """
-    sorts = {_is_coroutine(lead.app) for lead in leads}
+    sorts = {kinds.shape_of(lead.app).is_coroutine and not isinstance(lead.app, type) for lead in leads}
     if len(sorts) > 1:
         raise AppError(
             "raw handlers of both sorts, blocking and async, cannot share a worker",
@@ -35,7 +32,3 @@ def serve(leads: tuple[Lead, ...], gate: Gate, settings: Settings) -> None:
 
         serve_threads(leads, gate, settings)
 
-
-def _is_coroutine(app: Any) -> bool:
-    code = getattr(getattr(app, "__func__", app), "__code__", None)
-    return bool(code is not None and code.co_flags & _COROUTINE)
