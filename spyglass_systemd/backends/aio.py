@@ -92,7 +92,7 @@ class Doorkeeper:
             self._listening = True
             for listener, sock in self._listeners:
                 self._loop.add_reader(sock.fileno(), self._accept, listener, sock)
-        elif not self._gate.accepting and self._listening:
+        elif not self._gate.accepting and (self._listening or (self._gate.closing and self._listeners)):
             self._stop_listening()
         if self._gate.closing and not self._closing:
             self._closing = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
@@ -25,10 +27,11 @@ class Connections(set):  # type: ignore[type-arg]  # of protocols, whatever clas
     of the loop later, unless somebody has come in by then who was not `expect`ed.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, gate: Gate) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, gate: Gate, settle: Callable[[], None]) -> None:
         super().__init__()
         self._loop = loop
         self._gate = gate
+        self._settle = settle
         self._expected: set[Any] = set()
         self._left = 0
 
@@ -62,18 +65,24 @@ class Connections(set):  # type: ignore[type-arg]  # of protocols, whatever clas
         while self._left:
             self._left -= 1
             self._gate.closed()
-        self._gate.settle()
+        self._settle()
 
 
 class Tasks(set):  # type: ignore[type-arg]  # of asyncio.Task
-    """Calls of the app. `on_start` is called when one begins while its answer is to be the last of its connection."""
+    """Calls of the app. `on_start` is called when one begins while its answer is to be the last of its connection.
 
-    def __init__(self, gate: Gate, on_start: Callable[[], None]) -> None:
+    The first one begins the time in which the loop is to show that it runs; the heartbeat goes on from there.
+    """
+
+    def __init__(self, gate: Gate, on_start: Callable[[], None], settle: Callable[[], None]) -> None:
         super().__init__()
         self._gate = gate
         self._on_start = on_start
+        self._settle = settle
 
     def add(self, task: Any) -> None:
+        if not self:
+            self._gate.row.busy(time.monotonic_ns())
         super().add(task)
         self._gate.began()
         if self._gate.closing:
@@ -83,5 +92,7 @@ class Tasks(set):  # type: ignore[type-arg]  # of asyncio.Task
         if task in self:
             super().discard(task)
             self._gate.answered()
+            if not self:
+                self._gate.row.busy(0)
             if not self._gate.accepting:
-                self._gate.settle()
+                self._settle()

@@ -56,18 +56,20 @@ class Lifespan:
             if told:
                 raise AppError(f"{event} failed: {told.strip().rpartition(chr(10))[2]}", trace=told)
             return
-        error = self._task.exception()
+        error = asyncio.CancelledError() if self._task.cancelled() else self._task.exception()
+        if isinstance(error, AppError):
+            raise error
         if error is None or not self._asked:
             self.supported = False
         elif event == "lifespan.startup":
             raise AppError(f"{type(error).__name__} in the lifespan's startup: {error}", trace=trace_of(error))
 
     async def _run(self) -> None:
-        await self._app(
-            {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state},
-            self._receive,
-            self._send,
-        )
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
+        try:
+            await self._app(scope, self._receive, self._send)
+        except (SystemExit, KeyboardInterrupt) as error:  # which would end the loop, and leave nobody to say why
+            raise AppError(f"{type(error).__name__}({error}) in the lifespan", trace=trace_of(error)) from None
 
     async def _receive(self) -> dict[str, Any]:
         self._asked = True

@@ -9,10 +9,13 @@ from __future__ import annotations
 import inspect
 import sys
 
+from spyglass_systemd.backends.asgi.parting import Parting, unread
+from spyglass_systemd.protocols import kinds
 from spyglass_systemd.words.errors import AppError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
     from typing import Any
 
@@ -36,8 +39,9 @@ def config(app: Any, settings: Settings, root_path: str) -> Any:
         ws="auto",
         lifespan="off",
         log_config=None,
+        log_level=settings.log_level,  # without one, each connection is a line that nobody sees
         access_log=False,
-        interface="asgi2" if _is_asgi2(app) else "asgi3",
+        interface="asgi2" if kinds.is_asgi2(app) else "asgi3",
         proxy_headers=False,
         server_header=False,
         root_path=root_path,
@@ -56,12 +60,6 @@ def _forced_h11() -> bool:
     return False
 
 
-def _is_asgi2(app: Any) -> bool:
-    """ASGI 2 is called with the scope alone and gives the coroutine function: asgiref, ASGI 3's legacy section."""
-    called = app.__init__ if inspect.isclass(app) else app if inspect.isroutine(app) else getattr(app, "__call__", app)  # noqa: B004
-    return not inspect.iscoroutinefunction(called)
-
-
 class State:
     """What uvicorn calls its server state, with our sets in it."""
 
@@ -72,11 +70,24 @@ class State:
         self.default_headers: list[tuple[bytes, bytes]] = []
 
 
-def protocol_factory(config: Any, state: State, app_state: dict[str, Any]) -> Callable[[], Any]:
+def protocol_factory(
+    loop: asyncio.AbstractEventLoop, config: Any, state: State, app_state: dict[str, Any]
+) -> Callable[[], Any]:
     """Makes the protocol of one connection. `app_state` (lifespan state) is passed where this uvicorn knows it."""
-    protocol = config.http_protocol_class
-    extra = {"app_state": app_state} if "app_state" in inspect.signature(protocol.__init__).parameters else {}
-    return lambda: protocol(config=config, server_state=state, **extra)
+    uvicorns: Any = config.http_protocol_class
+
+    class Protocol(uvicorns):  # type: ignore[misc]  # h11's or httptools'
+        """Ends a connection so that its last answer arrives."""
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(Parting(loop, transport, lambda: is_receiving(self)))
+
+        def timeout_keep_alive_handler(self) -> None:
+            if not unread(self.transport):  # else a request has come in this very turn
+                super().timeout_keep_alive_handler()
+
+    extra = {"app_state": app_state} if "app_state" in inspect.signature(uvicorns.__init__).parameters else {}
+    return lambda: Protocol(config=config, server_state=state, **extra)
 
 
 def cycle_of(protocol: Any) -> Any:
@@ -95,16 +106,69 @@ def is_answering(protocol: Any) -> bool:
     return cycle is not None and not cycle.response_complete
 
 
+def is_receiving(protocol: Any) -> bool:
+    """Whether the request that an HTTP connection is at has not arrived whole."""
+    cycle = cycle_of(protocol)
+    return cycle is not None and bool(cycle.more_body)
+
+
+def is_kept_alive(protocol: Any) -> bool:
+    """Whether an HTTP connection waits for its next request, and nothing of that has come."""
+    return cycle_of(protocol) is not None and protocol.timeout_keep_alive_task is not None
+
+
 def make_last(protocol: Any) -> None:
     """The answer under way says `Connection: close`, if its head is not out yet; the connection ends after it."""
-    cycle_of(protocol).keep_alive = False
+    cycle = cycle_of(protocol)
+    if cycle.keep_alive:
+        cycle.keep_alive = False  # which older versions do not say to the client
+        if not cycle.response_started:
+            cycle.default_headers = [*cycle.default_headers, (b"connection", b"close")]
+
+
+def unsent(protocol: Any) -> int:
+    """Bytes that the client has not taken yet."""
+    transport = protocol.transport
+    return 0 if transport is None else int(transport.get_write_buffer_size())
+
+
+async def end_response(protocol: Any) -> None:
+    """The last chunk in the app's place; its next send is nobody's, and receive tells it of the disconnect.
+
+    What has not begun is answered 503. What has a length that it did not reach is cut: HTTP has no other way.
+    """
+    cycle = cycle_of(protocol)
+    cycle.keep_alive = False
+    if getattr(protocol, "pipeline", None):  # the newest one waits behind the one that is being answered
+        protocol.transport.close()
+        return
+    if not cycle.response_started:
+        headers = [(b"content-length", b"0"), (b"connection", b"close")]
+        await cycle.send({"type": "http.response.start", "status": 503, "headers": headers})
+    await cycle.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def end_websocket(protocol: Any) -> None:
+    """Close with 1012, service restart (IANA). uvicorn before 0.18 would cut it."""
+    protocol.transport.expects_more()  # the client's close frame, as RFC 6455 has it
+    legacy = getattr(protocol, "fail_connection", None)
+    if legacy is not None and protocol.handshake_completed_event.is_set():
+        protocol.ws_server.closing = True
+        legacy(1012)
+    else:
+        protocol.shutdown()
 
 
 def close(protocol: Any) -> None:
     """Close a connection that has nothing to say; what is in its buffer still goes out."""
-    transport = protocol.transport
-    if transport is not None and not transport.is_closing():
-        transport.close()
+    if protocol.transport is not None:
+        protocol.transport.close()
+
+
+def abort(protocol: Any) -> None:
+    """Cut a connection whose client takes nothing."""
+    if protocol.transport is not None:
+        protocol.transport.abort()
 
 
 def version() -> str:

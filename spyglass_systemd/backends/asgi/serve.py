@@ -56,19 +56,20 @@ class _Server:
         self._loop = loop
         self._gate = gate
         self._settings = settings
-        self._connections = Connections(loop, gate)
-        self._tasks = Tasks(gate, self._make_last)
+        self._connections = Connections(loop, gate, self._settle)
+        self._tasks = Tasks(gate, self._make_last, self._settle)
         self._state = names.State(self._connections, self._tasks)
         self._lifespans: dict[str, Lifespan] = {}  # by the app's name: one each, however many listeners lead there
         self._factories: dict[int, Callable[[], Any]] = {}  # by the listener's descriptor
         for lead in leads:
             config = names.config(lead.app, settings, lead.root_path)
             lifespan = self._lifespans.setdefault(lead.spec, Lifespan(config.loaded_app))
-            self._factories[lead.listener.fd] = names.protocol_factory(config, self._state, lifespan.state)
+            self._factories[lead.listener.fd] = names.protocol_factory(loop, config, self._state, lifespan.state)
         listeners = tuple(lead.listener for lead in leads)
         self._door = aio.Doorkeeper(loop, listeners, gate, self._welcome, self._last_answers)
         self._beating = False
-        self._quiet: dict[Any, tuple[Any, float]] = {}  # a connection without a request: (its last cycle, since when)
+        self._beats = min(_BEAT, settings.header_timeout / 4, (settings.request_timeout or _BEAT) / 4)
+        self._quiet: dict[Any, tuple[object, float]] = {}  # a connection that waits for its client: (where, since when)
 
     async def run(self) -> None:
         for lifespan in self._lifespans.values():
@@ -77,11 +78,14 @@ class _Server:
         await self._door.over
         for lifespan in self._lifespans.values():
             try:
-                await lifespan.shutdown(self._settings.drain)
+                await lifespan.shutdown(self._settings.drain * _STREAMS_END)
             except AppError as error:
                 self._gate.say("lifespan", _WARNING, str(error))
         for task in self._tasks:
             task.cancel()
+
+    def _settle(self) -> None:
+        self._door.settle()
 
     async def _welcome(self, connection: socket.socket, _address: object, listener: Listener) -> None:
         if not self._beating:
@@ -107,23 +111,24 @@ class _Server:
         if not self._beating:
             self._quiet.clear()
             return
-        self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+        self._state.default_headers[:] = [(b"date", formatdate(usegmt=True).encode())]
         self._end_silent(now)
-        self._loop.call_later(_BEAT, self._beat)
+        self._loop.call_later(self._beats, self._beat)
 
     def _end_silent(self, now: float) -> None:
-        """Close what has had no request for `header_timeout`: a silent connection, a half head, first or later."""
-        quiet: dict[Any, tuple[Any, float]] = {}
-        for protocol in self._connections:
-            if names.is_websocket(protocol) or names.is_answering(protocol):
+        """Close what has not moved for `header_timeout`: no request, half a head, an answer that nobody reads."""
+        quiet: dict[Any, tuple[object, float]] = {}
+        for protocol in list(self._connections):
+            unsent = names.unsent(protocol)
+            ours = names.is_websocket(protocol) or names.is_answering(protocol) or names.is_kept_alive(protocol)
+            if not unsent and ours:
                 continue
-            cycle = names.cycle_of(protocol)
+            where = (names.cycle_of(protocol), unsent)
             known, since = self._quiet.get(protocol, (None, now))
-            quiet[protocol] = (cycle, since if known is cycle else now)
+            quiet[protocol] = (where, since if known == where else now)
+            if known == where and now - since >= self._settings.header_timeout:
+                (names.abort if unsent else names.close)(protocol)
         self._quiet = quiet
-        for protocol, (_, since) in quiet.items():
-            if now - since >= self._settings.header_timeout:
-                names.close(protocol)
 
     # ### The last answers
 
@@ -135,26 +140,16 @@ class _Server:
     def _end_kept_alive(self) -> None:
         """Close what was answered and waits for its next request; the silent have `header_timeout`."""
         for protocol in list(self._connections):
-            if names.cycle_of(protocol) is not None and not names.is_answering(protocol):
-                names.close(protocol)
+            if names.is_kept_alive(protocol):
+                protocol.timeout_keep_alive_handler()
 
     def _end_streams(self) -> None:
         """`drain` is nearly over: end in order what would otherwise be cut."""
         for protocol in list(self._connections):
             if names.is_websocket(protocol):
-                protocol.shutdown()  # closes with 1012, service restart (IANA)
+                names.end_websocket(protocol)
             elif names.is_answering(protocol):
-                self._loop.create_task(self._end_response(names.cycle_of(protocol))).add_done_callback(_forget)
-
-    @staticmethod
-    async def _end_response(cycle: Any) -> None:
-        """The last chunk in the app's place; its next send is nobody's, and receive tells it of the disconnect."""
-        if cycle.response_started and cycle.chunked_encoding:
-            await cycle.send({"type": "http.response.body", "body": b"", "more_body": False})
-        elif not cycle.response_started:
-            cycle.keep_alive = False
-            await cycle.send({"type": "http.response.start", "status": 503, "headers": [(b"content-length", b"0")]})
-            await cycle.send({"type": "http.response.body", "body": b"", "more_body": False})
+                self._loop.create_task(names.end_response(protocol)).add_done_callback(_forget)
 
 
 def _forget(task: asyncio.Task[None]) -> None:

@@ -1,0 +1,110 @@
+"""The end of a connection that uvicorn closes, said so that the last answer arrives. Knows no protocol above TCP."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+# ### How does an answer survive the end of its connection?
+# close(2) with bytes unread in the receive buffer is an RST, and an RST makes the client's kernel throw away what the
+# client has not read yet: the answer. uvicorn closes as soon as it has written, whatever the client is still sending: a
+# body that the app did not want, a frame that crosses our close frame. So uvicorn is given a transport whose `close`
+# looks first. Where nothing lies unread and nothing more is to come, it closes. Else it says our end (a FIN), and reads
+# until the client is done too; what he sends is thrown away, within bounds.
+
+_SILENCE = 2.0  # seconds without a byte after which we no longer wait for the client's end
+_LONGEST = 30.0
+_MOST = 128 * 1024 * 1024
+
+
+def unread(transport: Any) -> bool:
+    """Whether the client's bytes, or his end, wait to be read."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.fileno() < 0:
+        return False
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+class Parting:
+    """A transport with another `close`; `is_receiving` says whether the client is known to have more to send.
+
+    All else is the transport's own, so a write costs what it did.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, transport: Any, is_receiving: Callable[[], bool]) -> None:
+        self._loop = loop
+        self._transport = transport
+        self._is_receiving = is_receiving
+        self._closing = self._expecting = False
+        self.write = transport.write
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def expects_more(self) -> None:
+        """The client will answer our last words."""
+        self._expecting = True
+
+    def is_closing(self) -> bool:
+        return self._closing or self._transport.is_closing()
+
+    def close(self) -> None:
+        """What is written still goes out."""
+        if self._closing:
+            return
+        self._closing = True
+        transport = self._transport
+        if transport.is_closing() or not (self._expecting or self._is_receiving() or unread(transport)):
+            transport.close()
+            return
+        self.write = self.writelines = _nobody_reads
+        transport.set_protocol(_Farewell(self._loop, transport, transport.get_protocol()))
+        transport.resume_reading()
+        transport.write_eof()
+
+
+class _Farewell(asyncio.Protocol):
+    """Reads until the client has said his end; then the connection is lost for `protocol`, who was served."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, transport: Any, protocol: Any) -> None:
+        self._loop = loop
+        self._transport = transport
+        self._protocol = protocol
+        self._discarded = 0
+        self._over = loop.time() + _LONGEST
+        self._until = loop.time() + _SILENCE
+        self._timer = loop.call_later(_SILENCE, self._look)
+
+    def data_received(self, data: bytes) -> None:
+        self._discarded += len(data)
+        self._until = self._loop.time() + _SILENCE
+        if self._discarded > _MOST:
+            self._transport.abort()
+
+    def pause_writing(self) -> None:
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._protocol.resume_writing()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._timer.cancel()
+        self._protocol.connection_lost(error)
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        if now >= self._over or (now >= self._until and not self._transport.get_write_buffer_size()):
+            self._transport.abort()
+        else:
+            self._timer = self._loop.call_later(max(self._until - now, _SILENCE / 4), self._look)
+
+
+def _nobody_reads(_data: Any) -> None:
+    """What an app sends after the end."""
