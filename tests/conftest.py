@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 import spyglass_systemd.sd as port
+
+settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+settings.load_profile("patient")
 
 _MODULES = {port.SYSTEMD_PYTHON: "systemd._daemon", port.CYSYSTEMD: "cysystemd._daemon"}
 
