@@ -249,3 +249,27 @@ def test_an_idle_worker_sleeps():
         before = switches()
         time.sleep(ON_ITS_WAY)  # nothing is waited for: that nothing happens is what is tested
         assert switches() == before
+
+
+def test_who_is_told_to_leave_in_the_turn_it_was_woken_for_a_visitor_takes_him(tmp_path):
+    """The kernel wakes one worker for each connection; it has told this one, and no other would hear of it."""
+    os.mkfifo(tmp_path / "gate")
+
+    def app(environ, start_response):
+        if environ["PATH_INFO"] == "/wait":
+            (tmp_path / "gate").open().close()
+        return hello(environ, start_response)
+
+    with serving(app) as worker, worker.connect() as busy, worker.connect() as visitor:
+        busy.get("/wait")
+        worker.eventually(lambda: worker.row.busy_since_ns)
+        visitor.get()
+        number = worker.quiesce(FINAL)
+        with (tmp_path / "gate").open("w"):
+            pass
+        assert busy.response().code == 200
+        assert visitor.response().code == 200
+        busy.socket.close()
+        visitor.socket.close()
+        assert wait_for_quiet(worker, number).answered == 2
+        worker.stop()

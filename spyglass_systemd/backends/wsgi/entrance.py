@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 # EPOLLEXCLUSIVE wakes one of those that wait, not all. And whoever is awake takes one connection a turn, after all else
 # that the turn has brought: what he took he must serve, and while the app runs for one client here, a sibling may be
 # idle. What stays in the backlog is anybody's.
+#
+# ### And when the one that was woken leaves?
+# Then nobody knows. The wake was his alone, the siblings sleep on, and the visitor waits until the next one comes. It
+# may have come in the very turn in which he is told to leave. So whoever leaves for good takes one more of each
+# listener; who only pauses need not, since all register again afterwards, and epoll_ctl(2) looks.
 
 _EXCLUSIVE = select.EPOLLIN | select.EPOLLEXCLUSIVE
 _BREATH = 1.0  # seconds without accepting when there is no descriptor left
@@ -63,6 +68,10 @@ class Entrance:
         """One connection of each listener among `fds`."""
         guests = [self._accept(self._doors[fd]) for fd in fds if fd in self._doors] if self._open else []
         return [guest for guest in guests if guest is not None]
+
+    def one_more(self) -> list[Guest]:
+        """One connection of each listener that is watched, before we leave."""
+        return self.turn([*self._doors])
 
     def everybody(self) -> list[Guest]:
         """All who wait in the backlogs."""

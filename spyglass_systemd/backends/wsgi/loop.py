@@ -123,10 +123,12 @@ class Loop:
         if gate.accepting:
             entrance.open()
         else:
+            guests = entrance.one_more() if gate.closing else []
             entrance.shut()
             if gate.last_call:
-                for door, sock, address in entrance.everybody():
-                    self._welcome(door, sock, address)
+                guests += entrance.everybody()
+            for door, sock, address in guests:
+                self._welcome(door, sock, address)
             if gate.closing:
                 entrance.leave()
             gate.leave_listeners()
