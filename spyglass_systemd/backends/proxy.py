@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import _socket
 
+from spyglass_systemd.words.hosts import ip, packed
+
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 _V1 = b"PROXY "
 _V1_LIMIT = 107  # section 2.1: the longest line with its CRLF
@@ -50,17 +52,14 @@ def _version_1(data: bytes) -> Header | None:
     size, words = len(line) + 2, line.decode("ascii", "replace").split(" ")
     if words[1] == "UNKNOWN":
         return Header(size, None)
-    families = {"TCP4": _socket.AF_INET, "TCP6": _socket.AF_INET6}
-    if len(words) != 6 or words[1] not in families:
+    if len(words) != 6 or words[1] not in ("TCP4", "TCP6"):
         raise ValueError("a malformed PROXY line")
-    source, port = words[2], words[4]
-    try:
-        _socket.inet_pton(families[words[1]], source)
-    except OSError:
-        raise ValueError("a malformed address in a PROXY line") from None
-    if not port.isdecimal() or not port.isascii() or len(port) > 5 or int(port) > 65535:
-        raise ValueError("a malformed port in a PROXY line")
-    return Header(size, (source, int(port)))
+    for address, port in ((words[2], words[4]), (words[3], words[5])):
+        if not packed(address) or (":" in address) != (words[1] == "TCP6"):
+            raise ValueError("a malformed address in a PROXY line")
+        if not port.isdecimal() or not port.isascii() or len(port) > 5 or str(int(port)) != port or int(port) > 65535:
+            raise ValueError("a malformed port in a PROXY line")
+    return Header(size, (ip(words[2]), int(words[4])))
 
 
 def _version_2(data: bytes) -> Header | None:
@@ -70,17 +69,19 @@ def _version_2(data: bytes) -> Header | None:
     length = int.from_bytes(data[14:16], "big")
     if version != 2 or command > 1:
         raise ValueError("an unknown version or command in a PROXY header")
+    if family >> 4 > 3 or family & 15 > 2:
+        raise ValueError("an unknown family or protocol in a PROXY header")
     if length > _V2_LIMIT:
         raise ValueError("a PROXY header that is too long")
     size = _V2_HEAD + length
     if len(data) < size:
         return None
-    shapes = {0x11: (_socket.AF_INET, 4), 0x21: (_socket.AF_INET6, 16)}
-    if command == 0 or family not in shapes:  # LOCAL, or a family that has no address we could use
+    shapes = {1: (_socket.AF_INET, 4), 2: (_socket.AF_INET6, 16)}
+    if command == 0 or family >> 4 not in shapes:  # LOCAL, or a family that has no address we could use
         return Header(size, None)
-    kind, width = shapes[family]
+    kind, width = shapes[family >> 4]
     if length < 2 * width + 4:
         raise ValueError("a PROXY header that is too short")
     port_at = _V2_HEAD + 2 * width
     address = _socket.inet_ntop(kind, data[_V2_HEAD : _V2_HEAD + width])
-    return Header(size, (address, int.from_bytes(data[port_at : port_at + 2], "big")))
+    return Header(size, (ip(address), int.from_bytes(data[port_at : port_at + 2], "big")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spyglass_systemd.words.claims import FOR, FORWARDED, HOST, PROTO
 from spyglass_systemd.words.errors import ConfigError, UsageError
 from spyglass_systemd.words.spans import format_span
 from spyglass_systemd.words.table import ENABLE, LOOKOUT, OPTIONS
@@ -39,6 +40,7 @@ class Settings:
     keepalive: float
     header_timeout: float
     request_timeout: float | None
+    max_stream_idle: float | None
     import_timeout: float
     drain: float
     root_path: str
@@ -47,6 +49,9 @@ class Settings:
     line_limit: int
     header_limit: int
     header_count: int
+    trusted_proxies: tuple[str, ...]
+    trusted_fields: tuple[str, ...]
+    proxy_protocol: bool
     access_log: bool
     log_level: str
     listen: tuple[str, ...]
@@ -161,6 +166,9 @@ def _clashes(settings: Settings) -> Iterator[tuple[tuple[str, ...], str, str]]:
         low, high = getattr(settings, less), getattr(settings, more)
         if low is not None and high is not None and low >= high:
             yield (less, more), f"{less} = {format_span(low)} is not shorter than {more} = {format_span(high)}", hint
+    if FORWARDED in settings.trusted_fields and not {FOR, PROTO, HOST}.isdisjoint(settings.trusted_fields):
+        hint = "a proxy sets one of the two and passes a client's own on: name those that yours sets"
+        yield ("trusted_fields",), f"trusted_fields has {FORWARDED}, and {FOR}, -proto or -host beside it", hint
 
 
 def _joined(old: object, new: object) -> object:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from spyglass_systemd.words.claims import FOR, PROTO
 from spyglass_systemd.words.values import (
     KINDS,
     app,
     count,
+    fields,
     label,
     leads,
     limit,
     mount,
     number,
     one_of,
+    proxies,
     size,
     size_or_off,
     span,
@@ -92,6 +95,7 @@ OPTIONS = {
         Option(_TIMES, "keepalive", span, 5.0, "SPAN", "Close a connection that has no request for this long."),
         Option(_TIMES, "header_timeout", limit, 10.0, "SPAN", "Give a client this long to send a request's head."),
         Option(_TIMES, "request_timeout", span_or_off, 60.0, "SPAN", "Kill a worker whose app is silent this long."),
+        Option(_TIMES, "max_stream_idle", span_or_off, None, "SPAN", "Close a stream that carries nothing this long."),
         Option(_TIMES, "import_timeout", limit, 120.0, "SPAN", "Give the app this long to be imported."),
         Option(_TIMES, "drain", span, 25.0, "SPAN", "Give requests this long to be answered when we are stopped."),
         Option(_HTTP, "root_path", mount, "", "PATH", "The app is mounted at this path: SCRIPT_NAME."),
@@ -100,6 +104,16 @@ OPTIONS = {
         Option(_HTTP, "line_limit", size, 8192, "SIZE", "Refuse a request line (414) or a field (431) beyond this."),
         Option(_HTTP, "header_limit", size, 65536, "SIZE", "Refuse a request's head beyond this: 431."),
         Option(_HTTP, "header_count", count, 100, "N", "Refuse a request with more header fields than this: 431."),
+        Option(_HTTP, "trusted_proxies", proxies, (), "ADDR", "Believe this proxy: an address, a network, or `unix`."),
+        Option(
+            _HTTP,
+            "trusted_fields",
+            fields,
+            (FOR, PROTO),
+            "FIELD",
+            "What those proxies set: `x-forwarded-for`, `-proto`, `-host`, `-prefix`, or `forwarded`.",
+        ),
+        Option(_HTTP, "proxy_protocol", switch, False, "", "Every connection begins with a PROXY header, v1 or v2."),
         Option(_LOG, "access_log", switch, False, "", "Log each request in the Combined Log Format."),
         Option(_LOG, "log_level", one_of("debug", "info", "warning", "error"), "info", "LEVEL", "Log from here on."),
         Option(

@@ -5,6 +5,8 @@ Each raises ValueError with a message that says what is expected.
 
 from __future__ import annotations
 
+from spyglass_systemd.words.claims import FIELDS
+from spyglass_systemd.words.hosts import Network
 from spyglass_systemd.words.spans import parse_span
 
 TYPE_CHECKING = False
@@ -157,6 +159,27 @@ def mount(value: object) -> str:
     found = text(value)
     if found and (not found.startswith("/") or found.endswith("/")):
         raise _wrong(value, "a path prefix: write it as in /blog, with no slash at its end")
+    return found
+
+
+def proxies(value: object) -> tuple[str, ...]:
+    """IP addresses, networks, and `unix` for who comes by a Unix socket."""
+    found = texts(value)
+    for proxy in found:
+        if proxy != "unix":
+            try:
+                Network(proxy)
+            except ValueError as error:
+                raise ValueError(f"{error}: write 127.0.0.1, ::1, 10.0.0.0/8, or unix for a Unix socket") from None
+    return found
+
+
+def fields(value: object) -> tuple[str, ...]:
+    """Header fields that a proxy sets, in lower case; in one text there are spaces between them."""
+    found = tuple(name for names in texts(value) for name in names.lower().split())
+    for name in found:
+        if name not in FIELDS:
+            raise _wrong(name, f"one of {', '.join(FIELDS)}")
     return found
 
 

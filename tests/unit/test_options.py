@@ -241,3 +241,30 @@ def test_a_flag_that_clashes_with_the_file_is_the_one_to_blame():
 def test_an_option_can_be_made_without_places():
     option = Option("Log", "x", switch, False, "", "X.")
     assert option.places == (SERVE, LOOKOUT, FILE)
+
+
+# Proxies
+
+
+def test_nobody_is_trusted_unless_he_is_named():
+    settings = Settings(app="blog:app")
+    assert (settings.trusted_proxies, settings.proxy_protocol) == ((), False)
+    assert settings.trusted_fields == ("x-forwarded-for", "x-forwarded-proto")
+
+
+def test_proxies_add_up_on_the_command_line():
+    assert settled("a:b", "--trusted-proxies=unix", "--trusted-proxies", "::1").trusted_proxies == ("unix", "::1")
+
+
+def test_what_is_no_proxy_is_said_at_once():
+    with pytest.raises(UsageError, match=r"--trusted-proxies: 'proxy\.example' is no IP address or network"):
+        settled("a:b", "--trusted-proxies=proxy.example")
+
+
+def test_both_families_of_fields_cannot_be_trusted_together():
+    fields = ("--trusted-fields=forwarded", "--trusted-fields=x-forwarded-for")
+    with pytest.raises(UsageError, match="trusted_fields has forwarded, and x-forwarded-for"):
+        settled("a:b", *fields)
+    with pytest.raises(ConfigError, match="trusted_fields"):
+        settled("a:b", trusted_fields=("forwarded", "x-forwarded-proto"))
+    assert settled("a:b", trusted_fields=("forwarded", "x-forwarded-prefix")).trusted_fields[0] == "forwarded"

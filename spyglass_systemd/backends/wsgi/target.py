@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from spyglass_systemd.backends.wsgi.refusal import Refusal
+from spyglass_systemd.words.hosts import is_host
 
-_HOST = frozenset("-._~!$&'()*+,;=%0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-_ADDRESS = frozenset("0123456789abcdefABCDEF:.%vV-_~")  # inside [ ]: IPv6, its zone, and what may come after it
-_MOST_PORT_DIGITS = 5
 _HEX = frozenset("0123456789abcdefABCDEF")
 
 
@@ -36,22 +34,6 @@ def other_form(target: str, method: str) -> tuple[str, str]:
     if not is_host(authority):
         raise Refusal(400, "no valid host in the target")
     return authority, origin if origin.startswith("/") else "/" + origin
-
-
-def is_host(text: str) -> bool:
-    """Whether `text` is a host with or without a port; user information is none."""
-    if text.startswith("["):
-        address, bracket, rest = text[1:].partition("]")
-        if not bracket or not address or not _ADDRESS.issuperset(address):
-            return False
-        name, _, port = rest.partition(":")
-        if name:
-            return False
-    else:
-        name, _, port = text.partition(":")
-        if not name or not _HOST.issuperset(name):
-            return False
-    return not port or (port.isascii() and port.isdecimal() and len(port) <= _MOST_PORT_DIGITS)
 
 
 def unquote(path: str) -> str:
