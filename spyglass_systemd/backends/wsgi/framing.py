@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from spyglass_systemd.backends.wsgi.head import Limits, Request
+    from spyglass_systemd.backends.wsgi.head import Believe, Limits, Request
 
 NOTHING, HEAD, BODY = range(3)
 _CR = 13
@@ -22,12 +22,15 @@ class Rules:
     """What is read of a request.
 
     `limits` of its head, `body_limit` bytes of body (None: any), of which `spool` stay in memory; `prefix` is
-    SCRIPT_NAME.
+    SCRIPT_NAME; `believe` sees to what proxies say, None where there are none.
     """
 
-    __slots__ = ("body_limit", "limits", "prefix", "spool")
+    __slots__ = ("believe", "body_limit", "limits", "prefix", "spool")
 
-    def __init__(self, limits: Limits, body_limit: int | None, spool: int, prefix: str) -> None:
+    def __init__(
+        self, limits: Limits, body_limit: int | None, spool: int, prefix: str, believe: Believe | None = None
+    ) -> None:
+        self.believe = believe
         self.limits = limits
         self.body_limit = body_limit
         self.spool = spool
@@ -51,6 +54,15 @@ class Framing:
         self.request: Request | None = None
         self.rest = b""
         self.asks = False
+
+    def introduce(self, address: str, port: int) -> None:
+        """The requests of this stream are those of a client behind the peer."""
+        self._template = self._template | {"REMOTE_ADDR": address, "REMOTE_PORT": str(port)}
+
+    @property
+    def peer(self) -> str:
+        """The address that the connection comes from, "" on a Unix socket."""
+        return str(self._template["REMOTE_ADDR"])
 
     @property
     def stage(self) -> int:
@@ -86,7 +98,8 @@ class Framing:
                 return None
         self.rest = data[end + 4 :]
         self.environ = environ = self._template.copy()
-        self.request = request = parse(data[:end], environ, self._rules.limits, self._rules.prefix)
+        rules = self._rules
+        self.request = request = parse(data[:end], environ, rules.limits, rules.prefix, rules.believe)
         if request.length:
             return self._begin_body(request)
         environ["wsgi.input"] = io.BytesIO()

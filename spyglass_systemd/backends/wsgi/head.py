@@ -9,11 +9,16 @@ from spyglass_systemd.backends.wsgi.parser import (
     HttpRequestParser,
 )
 from spyglass_systemd.backends.wsgi.refusal import Refusal
-from spyglass_systemd.backends.wsgi.target import is_host, other_form, split_path
+from spyglass_systemd.backends.wsgi.target import other_form, split_path
+from spyglass_systemd.words.claims import CLAIMS
+from spyglass_systemd.words.hosts import is_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
+
+    Believe = Callable[[dict[str, Any], list[tuple[bytes, bytes]]], None]
 
 # ### Who decides what a head says?
 # httptools, that is llhttp, which is Node's, and read by more people than any parser of ours would be. It takes the
@@ -71,10 +76,13 @@ class Request:
         self.expects = False
 
 
-def parse(head: bytes, environ: dict[str, Any], limits: Limits, prefix: str = "") -> Request:
+def parse(
+    head: bytes, environ: dict[str, Any], limits: Limits, prefix: str = "", believe: Believe | None = None
+) -> Request:
     """Fill `environ` from a head, which is everything before the empty line. Raises Refusal.
 
-    `prefix` is SCRIPT_NAME, and is taken off the path where the path has it.
+    `prefix` is SCRIPT_NAME, and is taken off the path where the path has it. `believe` is called with the environ and
+    the fields where there are proxies to be believed.
     """
     _check(head, limits)
     if not head.isascii():
@@ -96,6 +104,8 @@ def parse(head: bytes, environ: dict[str, Any], limits: Limits, prefix: str = ""
         elif key:
             environ[key] = text.decode("latin-1").strip(" \t")
     _understand(request, environ, prefix)
+    if believe is not None:
+        believe(environ, parts.fields)
     return request
 
 
@@ -214,14 +224,14 @@ def _check_method(method: str) -> None:
 def _learn(field: bytes) -> str:
     """The key of a field in the environ; "" for one that the app must not see.
 
-    With `_` in its name it would be taken for the field with `-`, and HTTP_PROXY is a setting of many client libraries
-    (httpoxy).
+    With `_` in its name it would be taken for the field with `-`, HTTP_PROXY is a setting of many client libraries
+    (httpoxy), and CLAIMS anybody can write.
     """
     name = field.decode("latin-1")
     if not name or not _TOKEN.issuperset(name):
         raise Refusal(400, "no valid name of a header field")
     key = "HTTP_" + name.upper().replace("-", "_")
-    if "_" in name or key == "HTTP_PROXY":
+    if "_" in name or key == "HTTP_PROXY" or name.lower() in CLAIMS:
         key = ""
     elif key in ("HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE"):
         key = key[5:]

@@ -61,6 +61,11 @@ class Loop:
             self._pool = Pool(service, service.threads)
             self._epoll.register(self._pool.fileno(), select.EPOLLIN)
         self.runner: Inline | Pool = self._pool or Inline(service, self.ready)
+        self._made: type[Connection] = Connection
+        if service.introduced:
+            from spyglass_systemd.backends.wsgi.introduced import Introduced  # noqa: PLC0415  # for those who want it
+
+            self._made = Introduced
 
     def run(self) -> None:
         """Until the gate says that it is over."""
@@ -142,7 +147,7 @@ class Loop:
             environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = address[0], str(address[1])
             peer = f"{address[0]}:{address[1]}"
         self._gate.opened(peer, door.listener)
-        connection = Connection(self, sock, Framing(door.rules, environ), self.runner.outlet(sock), door.app)
+        connection = self._made(self, sock, Framing(door.rules, environ), self.runner.outlet(sock), door.app)
         self._connections[connection.fd] = connection
         self.arm(connection, self.service.header_timeout)
         connection.read()  # most have sent their request by now

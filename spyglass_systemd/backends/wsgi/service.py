@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spyglass_systemd.backends.wsgi.exchange import Exchange
     from spyglass_systemd.backends.wsgi.framing import Framing
     from spyglass_systemd.backends.wsgi.head import Request
+    from spyglass_systemd.policy.forwarded import Trust
     from spyglass_systemd.words.listener import Lead
     from spyglass_systemd.words.options import Settings
 
@@ -31,6 +32,7 @@ _OURS = __file__.rpartition("/")[0]
 class Service:
     """What every connection and every exchange may ask for.
 
+    `introduced`: every connection begins with a PROXY header; `trust`: whose, None where that is all the same.
     `closing`: no way back, every answer is the last one of its connection. `progress(exchange)` is called when an app
     has yielded something; it returns true when the app should give way to others.
     """
@@ -44,9 +46,11 @@ class Service:
         "date",
         "gate",
         "header_timeout",
+        "introduced",
         "keepalive",
         "progress",
         "threads",
+        "trust",
     )
 
     def __init__(self, gate: Gate, settings: Settings, access: AccessLog | None) -> None:
@@ -58,13 +62,24 @@ class Service:
         self.header_timeout = settings.header_timeout
         self.keepalive = settings.keepalive
         self.threads = settings.threads
+        self.introduced = settings.proxy_protocol
+        self.trust: Trust | None = None
+        if settings.trusted_proxies:
+            from spyglass_systemd.policy.forwarded import Trust  # noqa: PLC0415  # for those who have a proxy
+
+            self.trust = Trust(settings.trusted_proxies, settings.trusted_fields)
         self.date = Date()
         self.closing = False
         self.progress: Callable[[Exchange], bool] = lambda _: False  # whoever runs the app puts his own here
 
     def rules(self, lead: Lead) -> Rules:
         """What is read of a request to one app."""
-        return Rules(self._limits, self._body_limit, self._spool, lead.root_path.rstrip("/"))
+        believe = None
+        if self.trust is not None:
+            from spyglass_systemd.backends.wsgi.origin import believer  # noqa: PLC0415  # as above
+
+            believe = believer(self.trust)
+        return Rules(self._limits, self._body_limit, self._spool, lead.root_path.rstrip("/"), believe)
 
     def environ(self, lead: Lead) -> dict[str, Any]:
         """What is the same in every environ of one listener."""
