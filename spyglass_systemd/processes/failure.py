@@ -15,7 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from spyglass_systemd.processes.alarm import Alarm
     from spyglass_systemd.processes.fuse import Fuse
+    from spyglass_systemd.processes.roster import Generation
     from spyglass_systemd.protocols.journal import Log
+    from spyglass_systemd.words.errors import SpyglassError
     from spyglass_systemd.words.listener import Listener
     from spyglass_systemd.words.options import Settings
 
@@ -23,10 +25,14 @@ _ERROR, _WARNING = 3, 4  # syslog(3)
 
 
 class Failure:
-    """`attempts` that failed in a row; `summary` of the last one, "" while the app works."""
+    """`attempts` that failed in a row; `summary` of the last one, "" while the app works.
 
-    def __init__(self, log: Log) -> None:
+    `trouble` is what kept us from forking a Template at all, until it is noted.
+    """
+
+    def __init__(self, log: Log, trouble: SpyglassError | None = None) -> None:
         self._log = log
+        self.trouble = trouble
         self._told = ""
         self.fuse: Fuse | None = None
         self.attempts = 0
@@ -42,8 +48,17 @@ class Failure:
         if self.fuse is None:  # else it still talks to those who came when the app was broken before
             self.fuse = Fuse(listeners, settings.kind, settings.header_timeout)
 
-    def note(self, summary: str, trace: str, *, at_once: bool) -> None:
-        """It failed (again). The traceback is logged once, the failure each time; `at_once`: without a pause."""
+    def note(self, generation: Generation | None, *, at_once: bool) -> None:
+        """It failed (again): the trouble, or that of `generation`. `at_once`: without a pause before the next attempt.
+
+        The traceback is logged once, the failure each time.
+        """
+        trouble, self.trouble = self.trouble, None
+        summary, trace = "the app does not start", ""
+        if trouble is not None:
+            summary = trouble.summary
+        elif generation is not None and generation.trouble[0]:
+            summary, trace = generation.trouble
         self.attempts += 1
         self.summary = summary
         pause = 0.0 if at_once else respawn.delay(self.attempts, jitter=os.urandom(1)[0] / 1280)

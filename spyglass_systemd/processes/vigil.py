@@ -1,4 +1,4 @@
-"""Watches for the moment to fall asleep: when to ask, and what the answers prove. Ends nothing; it names an event."""
+"""Watches the time: when to fall asleep, what the answers prove, when to try again. Does nothing; it names an event."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import time
 
 from spyglass_systemd.policy import quiesce
 from spyglass_systemd.policy.idle import IdlePolicy
+from spyglass_systemd.processes.alarm import FOREVER
 from spyglass_systemd.protocols import strangers
 from spyglass_systemd.protocols.activation import waited_for
-from spyglass_systemd.words.states import Event
+from spyglass_systemd.words.states import Event, State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from spyglass_systemd.processes.alarm import Alarm
     from spyglass_systemd.processes.crew import Crew
+    from spyglass_systemd.processes.failure import Failure
+    from spyglass_systemd.processes.succession import Succession
     from spyglass_systemd.protocols.scoreboard import Scoreboard, Snapshot
     from spyglass_systemd.words.listener import Listener
     from spyglass_systemd.words.options import Settings
@@ -25,17 +28,28 @@ _PROOF_LIMIT = 10.0  # seconds in which a worker with nothing open answers a qui
 
 
 class Vigil:
-    """`armed` is when the present state was entered, `began` when the process did, in monotonic seconds."""
+    """`began` is when the process did, `drain_over` when a drain must end, in monotonic seconds."""
 
     def __init__(
-        self, settings: Settings, listeners: tuple[Listener, ...], board: Scoreboard, crew: Crew, began: float
+        self,
+        settings: Settings,
+        listeners: tuple[Listener, ...],
+        board: Scoreboard,
+        *,
+        crew: Crew,
+        failure: Failure,
+        succession: Succession,
+        began: float,
     ) -> None:
         self._listeners = listeners
         self._board = board
         self._crew = crew
+        self._failure = failure
+        self._succession = succession
         self._began = began
         self._asked = 0.0
-        self.armed = began
+        self._armed = began
+        self.drain_over = FOREVER
         self.kept_by: tuple[tuple[int, str], ...] = ()
         self.adopt(settings)
 
@@ -44,28 +58,61 @@ class Vigil:
         self._settings = settings
         self._policy = IdlePolicy(settings.idle, settings.doze, settings.min_awake)
 
-    def over(self, since: float, limit: float | None, alarm: Alarm) -> bool:
+    def entered(self) -> None:
+        """Another state, or generation: the idle clock is armed, so that an app which nobody ever asks sleeps too."""
+        self._armed = time.monotonic()
+
+    def event(self, state: State, alarm: Alarm) -> Event | None:
+        """What time brings in this state."""
+        look = {
+            State.WATCHING: self._watching,
+            State.AWAKE: self._awake,
+            State.DOZING: self._dozing,
+            State.QUIESCING: self._proof,
+            State.FAILED: self._failed,
+            State.DRAINING: self._draining,
+        }.get(state)
+        return look(alarm) if look is not None else None
+
+    def _over(self, since: float, limit: float | None, alarm: Alarm) -> bool:
         """Whether `limit` seconds are over since `since`, the process is old enough to end, and nobody waits."""
         if limit is None:
             return False
         return alarm.due(max(since + limit, self._began + self._settings.min_awake)) and not self.pending()
 
-    def awake(self, alarm: Alarm) -> Event | None:
+    def _watching(self, alarm: Alarm) -> Event | None:
+        return Event.WENT_IDLE if self._over(self._armed, self._settings.watch, alarm) else None
+
+    def _failed(self, alarm: Alarm) -> Event | None:
+        importing = self._crew.roster.current is not None
+        quiet = not importing and not self._failure.talking
+        if quiet and self._over(self._failure.quiet_since(), self._settings.idle, alarm):
+            return Event.WENT_IDLE
+        return Event.RETRY if alarm.due(self._failure.retry_at) else None
+
+    def _draining(self, alarm: Alarm) -> Event | None:
+        if not self._failure.talking and not any(True for _ in self._crew.roster.workers()):
+            return Event.DRAINED
+        return Event.DRAIN_OVER if alarm.due(self.drain_over) else None
+
+    def _awake(self, alarm: Alarm) -> Event | None:
         """Whether the app may doze, or sleep. Not while a process imports, boots or leaves."""
+        if self._crew.roster.successor is None and alarm.due(self._succession.at):
+            return Event.RELOAD
         if self._crew.roster.unsettled:
             return None
         seen = self._board.snapshot()
-        left = self._policy.dozes_in(seen, self.armed, alarm.now)
+        left = self._policy.dozes_in(seen, self._armed, alarm.now)
         if left is None:
             self._look_again(self._policy.doze, seen, alarm)
         elif alarm.due(alarm.now + left):
             return Event.WENT_DOZY
-        return self.dozing(alarm)
+        return self._dozing(alarm)
 
-    def dozing(self, alarm: Alarm) -> Event | None:
+    def _dozing(self, alarm: Alarm) -> Event | None:
         """Whether the app may sleep."""
         seen = self._board.snapshot()
-        left = self._policy.sleeps_in(seen, self.armed, self._began, alarm.now)
+        left = self._policy.sleeps_in(seen, self._armed, self._began, alarm.now)
         if left is None or not alarm.due(alarm.now + left):
             self.kept_by = ()
         elif not self._kept_awake(alarm):
@@ -77,7 +124,7 @@ class Vigil:
     def _look_again(self, limit: float | None, seen: Snapshot, alarm: Alarm) -> None:
         """Something is open, and its end is no message: look again when it can matter, and then now and then."""
         if limit is not None:
-            again = max(self.armed, seen.last_activity_ns / 1e9) + limit
+            again = max(self._armed, seen.last_activity_ns / 1e9) + limit
             alarm.due(max(again, alarm.now + min(_LOOK_AGAIN, max(limit / 4, 0.02))))
 
     def begin(self, aim: str) -> None:
@@ -85,7 +132,7 @@ class Vigil:
         self._asked = time.monotonic()
         self._crew.quiesce(aim)
 
-    def proof(self, alarm: Alarm) -> Event | None:
+    def _proof(self, alarm: Alarm) -> Event | None:
         """What the answers to the quiesce come to, None while some are out."""
         proof = self._crew.proof
         if proof is None:

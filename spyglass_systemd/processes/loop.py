@@ -1,0 +1,136 @@
+"""The Master's loop: deadlines, sources, the queue of events and the table. Knows no verb's meaning and no HTTP."""
+
+from __future__ import annotations
+
+import select
+
+from spyglass_systemd.processes.alarm import Alarm
+from spyglass_systemd.words.states import TRANSITIONS, Event, State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Callable
+
+    from spyglass_systemd.processes.bulletin import Bulletin
+    from spyglass_systemd.processes.crew import Crew
+    from spyglass_systemd.processes.failure import Failure
+    from spyglass_systemd.processes.summons import Summons
+    from spyglass_systemd.processes.vigil import Vigil
+    from spyglass_systemd.protocols.journal import Log
+    from spyglass_systemd.words.listener import Listener
+else:
+    from _collections import deque  # the builtin under `collections`, which is 2 ms
+
+_LAST = 1.0  # seconds for the kernel to end what has been killed
+_DEBUG = 7  # syslog(3)
+
+# ### One loop, one queue, one table
+# A turn of the loop is: look at the deadlines; wait until something can be read or the next deadline is reached; let
+# each source say what it has to say. Whatever is decided on the way is an Event in the queue, and only `_step` takes
+# events out: it looks into the table (words/states), enters the next state and performs one verb. The verbs are the
+# Master's methods, and none of them asks in which state we are.
+
+
+class Loop:
+    """What a Master is below its verbs. `_state` is where the app is; every verb of states.Do is a method `_verb`."""
+
+    _crew: Crew
+    _failure: Failure
+    _vigil: Vigil
+    _bulletin: Bulletin
+    _summons: Summons
+
+    def __init__(self, listeners: tuple[Listener, ...], log: Log) -> None:
+        self._listeners = listeners
+        self._log = log
+        self._queue: deque[Event] = deque()
+        self._alarm = Alarm()
+        self._state = State.WATCHING
+
+    def _turn_until_asleep(self) -> None:
+        self._step()
+        while self._state is not State.ASLEEP:
+            self._check()
+            if not self._queue:  # else the deadlines are those of a state that is about to be left
+                self._wait()
+            self._step()
+
+    def _turn_until_alone(self, deadline: float) -> None:
+        """Until no process below us is left; who is there at the `deadline` is killed."""
+        roster = self._crew.roster
+        for until, last in ((deadline, False), (deadline + _LAST, True)):
+            while roster.generations:
+                self._alarm.reset()
+                if self._alarm.due(until):
+                    break
+                self._crew.check(self._alarm, may_fork=False, first_only=True)
+                if roster.generations:  # else there is nobody left to wait for
+                    self._wait()
+            if not last:
+                self._crew.kill_all("did not end")
+
+    def _step(self) -> None:
+        while self._queue:
+            event = self._queue.popleft()
+            state, do = TRANSITIONS[self._state, event]
+            self._log.event("step", _DEBUG, state=self._state.value, event=event.name, to=state.value, do=do.name)
+            if state is not self._state:
+                self._enter(state)
+            getattr(self, f"_{do.name.lower()}")()
+
+    def _enter(self, state: State) -> None:
+        self._state = state
+        self._vigil.entered()
+        self._bulletin.entered(state)
+
+    def _nothing(self) -> None:
+        pass
+
+    # ### A turn
+
+    def _check(self) -> None:
+        """What is due by now, and when to look again."""
+        alarm = self._alarm
+        alarm.reset()
+        self._crew.check(
+            alarm,
+            # Nothing is forked during a quiesce: a worker that boots is not asked, and would accept unseen.
+            may_fork=self._state in (State.WAKING, State.AWAKE, State.FAILED),
+            first_only=self._state is not State.AWAKE,
+        )
+        self._failure.check(alarm)
+        event = None if self._queue else self._vigil.event(self._state, alarm)
+        if event is not None:
+            self._queue.append(event)
+        self._bulletin.check(alarm)
+
+    def _wait(self) -> None:
+        """Until a source is ready or the next deadline is reached; then let every ready source speak.
+
+        The poll set is made anew each turn: there are few descriptors, and what is derived cannot be stale.
+        """
+        sources: dict[int, tuple[int, Callable[[], None]]] = self._crew.sources()
+        for fd, call in self._summons.sources().items():
+            sources[fd] = (select.POLLIN, call)
+        if self._listening:
+            for listener in self._listeners:
+                sources[listener.fd] = (select.POLLIN, self._connection)
+        if self._failure.fuse is not None:
+            sources |= self._failure.fuse.sources()
+        poll = select.poll()
+        for fd, (events, _) in sources.items():
+            poll.register(fd, events)
+        for fd, _ in poll.poll(self._alarm.timeout_ms):
+            sources[fd][1]()
+
+    @property
+    def _listening(self) -> bool:
+        """Whether it is for the Master to look at the listeners: where no worker does."""
+        if self._state is State.FAILED:
+            return self._failure.fuse is not None and self._failure.fuse.accepts(self._alarm)
+        return self._state in (State.WATCHING, State.DOZING, State.QUIESCING)
+
+    def _connection(self) -> None:
+        if Event.CONNECTION not in self._queue:  # one event, however many listeners are readable
+            self._queue.append(Event.CONNECTION)

@@ -1,0 +1,122 @@
+"""A new generation beside the old: for a reload, and for a Template that died. Knows no state of the app."""
+
+from __future__ import annotations
+
+import time
+
+from spyglass_systemd.processes.alarm import FOREVER
+from spyglass_systemd.protocols import scoreboard
+from spyglass_systemd.words.errors import SpyglassError
+from spyglass_systemd.words.states import Event
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spyglass_systemd.processes.crew import Crew
+    from spyglass_systemd.processes.roster import Generation
+    from spyglass_systemd.protocols.journal import Log
+    from spyglass_systemd.protocols.notify import Notifier
+    from spyglass_systemd.protocols.scoreboard import Scoreboard
+
+_EXIT_FAILED = 69  # EX_UNAVAILABLE, in the scoreboard's header
+_ERROR, _NOTICE = 3, 5  # syslog(3)
+
+# ### Why is there a way back?
+# Because the old generation does not stop before the new one serves. Code that does not import, a worker that does not
+# boot, a settings file with a slip in it: the new Template is thrown away, and nobody outside has noticed.
+#
+# ### What of a reload that comes during a reload?
+# It is remembered, once: the generation that is being loaded may have read the old code.
+
+
+class Succession:
+    """`at` is when a reload that was asked for, or is needed, is to begin; `begin` forks a Template or says why not."""
+
+    def __init__(
+        self,
+        crew: Crew,
+        board: Scoreboard,
+        log: Log,
+        notifier: Notifier,
+        *,
+        begin: Callable[[], Generation | SpyglassError],
+        post: Callable[[Event], None],
+    ) -> None:
+        self._crew = crew
+        self._board = board
+        self._log = log
+        self._notifier = notifier
+        self._begin = begin
+        self._post = post
+        self._failures = 0
+        self._trouble: SpyglassError | None = None
+        self.at = FOREVER
+
+    def soon(self) -> None:
+        """A reload as soon as it can be."""
+        self.at = 0.0
+
+    def take(self) -> bool:
+        """Whether a reload is due; it is the caller's now."""
+        due, self.at = self.at <= time.monotonic(), FOREVER
+        return due
+
+    def start(self) -> None:
+        """Fork a second Template; the first serves on."""
+        if self._crew.roster.successor is not None:
+            self.soon()
+            return
+        self.at = FOREVER
+        self._notifier.reloading(time.monotonic_ns() // 1000)
+        begun = self._begin()
+        if isinstance(begun, SpyglassError):
+            self._trouble = begun
+            self._post(Event.SUCCESSOR_BROKEN)
+        else:
+            self._crew.roster.successor = begun
+
+    def confirm(self, status: str) -> None:
+        """Nothing is loaded, so whatever is loaded next is new."""
+        self._notifier.reloading(time.monotonic_ns() // 1000)
+        self._done(0, status)
+
+    def succeed(self, status: str) -> None:
+        """The new generation takes over, the old one finishes what it has accepted."""
+        roster = self._crew.roster
+        if roster.successor is None:
+            return  # said by two workers in one turn
+        old, roster.current, roster.successor = roster.current, roster.successor, None
+        if old is not None:
+            self._crew.retire_generation(old, "reload")
+        self._failures = 0
+        self._done(0, status)
+
+    def discard(self, status: str) -> SpyglassError | None:
+        """The new generation is of no use. Returns what broke where there is no old one to go on with."""
+        roster = self._crew.roster
+        successor, roster.successor = roster.successor, None
+        trouble, self._trouble = self._trouble, None
+        summary, trace = trouble.summary if trouble is not None else "", ""
+        if successor is not None:
+            summary, trace = successor.trouble
+            self._crew.discard(successor)
+        self._log.event("reload_failed", _ERROR, f"{summary}\n{trace.rstrip()}" if trace else summary)
+        self._done(_EXIT_FAILED, status)
+        current = roster.current
+        if current is None or (current.lost and not current.workers):
+            return SpyglassError(summary)
+        if current.lost and self.at == FOREVER:
+            # Its Template is gone, so it cannot replace its workers: it needs a successor, after a pause.
+            self._failures += 1
+            self.at = time.monotonic() + self._crew.pause(self._failures)
+        return None
+
+    def _done(self, result: int, status: str) -> None:
+        header = self._board.header
+        header[scoreboard.H_RELOAD_RESULT] = result
+        header[scoreboard.H_RELOAD_DONE] += 1
+        self._notifier.ready(status)
+        if not result:
+            current = self._crew.roster.current
+            self._log.event("reloaded", _NOTICE, generation=current.number if current is not None else 0)
