@@ -46,7 +46,7 @@ class Failure:
 
         self.since = time.monotonic()
         if self.fuse is None:  # else it still talks to those who came when the app was broken before
-            self.fuse = Fuse(listeners, settings.kind, settings.header_timeout)
+            self.fuse = Fuse(listeners, settings.kind, settings.header_timeout, introduced=settings.proxy_protocol)
 
     def note(self, generation: Generation | None, *, at_once: bool) -> None:
         """It failed (again): the trouble, or that of `generation`. `at_once`: without a pause before the next attempt.

@@ -9,6 +9,8 @@ import _socket
 import select
 import time
 
+from spyglass_systemd.backends import proxy
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,21 +39,28 @@ _BODY = b"The application is not available right now. Please try again in a mome
 class _Caller:
     """One connection: it is listened to until it has said what it is, then answered, then seen off."""
 
-    __slots__ = ("answered", "deadline", "discarded", "head", "pending", "sock")
+    __slots__ = ("answered", "deadline", "discarded", "head", "introduced", "pending", "sock")
 
     def __init__(self, sock: _socket.socket, deadline: float) -> None:
         self.sock = sock
         self.deadline = deadline
         self.head = b""
+        self.introduced = False
         self.pending = b""
         self.answered = False
         self.discarded = 0
 
 
 class Fuse:
-    """Takes connections from `listeners` and answers them. `kind` is that of the app; `raw` knows no 503."""
+    """Takes connections from `listeners` and answers them. `kind` is that of the app; `raw` knows no 503.
 
-    def __init__(self, listeners: tuple[Listener, ...], kind: str, patience: float) -> None:
+    `introduced`: each begins with a PROXY header, and whoever is named there is answered all the same.
+    """
+
+    def __init__(
+        self, listeners: tuple[Listener, ...], kind: str, patience: float, *, introduced: bool = False
+    ) -> None:
+        self._introduced = introduced
         self._listeners = {listener.fd: listener for listener in listeners}
         self._raw = kind == "raw"
         self._patience = patience  # seconds for a client to say something
@@ -121,7 +130,7 @@ class Fuse:
         while not caller.answered:
             data = caller.sock.recv(_HEAD)
             caller.head += data
-            verdict = _looks_like_http(caller.head)
+            verdict = self._looks_like_http(caller)
             if verdict is False or not data:
                 self._drop(fd)
                 return
@@ -137,6 +146,17 @@ class Fuse:
             if caller.discarded > _DISCARD:
                 break
         self._drop(fd)
+
+    def _looks_like_http(self, caller: _Caller) -> bool | None:
+        if self._introduced and not caller.introduced:
+            try:
+                header = proxy.parse(caller.head)
+            except ValueError:
+                return False
+            if header is None:
+                return None
+            caller.introduced, caller.head = True, caller.head[header.size :]
+        return _looks_like_http(caller.head) if caller.head else None
 
     def _answer(self, caller: _Caller) -> None:
         head = (

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from spyglass_systemd.processes.bulletin import Bulletin
     from spyglass_systemd.processes.crew import Crew
     from spyglass_systemd.processes.failure import Failure
+    from spyglass_systemd.processes.succession import Succession
     from spyglass_systemd.processes.summons import Summons
     from spyglass_systemd.processes.vigil import Vigil
     from spyglass_systemd.protocols.journal import Log
@@ -38,6 +39,7 @@ class Loop:
     _crew: Crew
     _failure: Failure
     _vigil: Vigil
+    _succession: Succession
     _bulletin: Bulletin
     _summons: Summons
 
@@ -100,6 +102,7 @@ class Loop:
             first_only=self._state is not State.AWAKE,
         )
         self._failure.check(alarm)
+        self._succession.check(alarm, self._bulletin.status())
         event = None if self._queue else self._vigil.event(self._state, alarm)
         if event is not None:
             self._queue.append(event)

@@ -216,7 +216,7 @@ class Master(Loop):
         self._succession.confirm(self._bulletin.status())
 
     def _succeed(self) -> None:
-        self._succession.succeed(self._bulletin.status())
+        self._succession.succeed()
         self._vigil.entered()
 
     def _discard(self) -> None:

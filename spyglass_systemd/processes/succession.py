@@ -13,12 +13,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from spyglass_systemd.processes.alarm import Alarm
     from spyglass_systemd.processes.crew import Crew
-    from spyglass_systemd.processes.roster import Generation
+    from spyglass_systemd.processes.roster import Generation, WorkerHandle
     from spyglass_systemd.protocols.journal import Log
     from spyglass_systemd.protocols.notify import Notifier
     from spyglass_systemd.protocols.scoreboard import Scoreboard
 
+_SETTLE = 1.0  # seconds in which an old worker hears that it shall stop accepting
+_LOOK = 0.005  # seconds between two looks at whether it has
 _EXIT_FAILED = 69  # EX_UNAVAILABLE, in the scoreboard's header
 _ERROR, _NOTICE = 3, 5  # syslog(3)
 
@@ -51,6 +54,8 @@ class Succession:
         self._post = post
         self._failures = 0
         self._trouble: SpyglassError | None = None
+        self._leaving: list[WorkerHandle] = []
+        self._settled_by = FOREVER
         self.at = FOREVER
 
     def soon(self) -> None:
@@ -81,16 +86,34 @@ class Succession:
         self._notifier.reloading(time.monotonic_ns() // 1000)
         self._done(0, status)
 
-    def succeed(self, status: str) -> None:
+    def succeed(self) -> None:
         """The new generation takes over, the old one finishes what it has accepted."""
         roster = self._crew.roster
         if roster.successor is None:
             return  # said by two workers in one turn
         old, roster.current, roster.successor = roster.current, roster.successor, None
+        self._failures = 0
+        self._leaving = list(old.workers.values()) if old is not None else []
+        self._settled_by = time.monotonic() + _SETTLE
         if old is not None:
             self._crew.retire_generation(old, "reload")
-        self._failures = 0
-        self._done(0, status)
+
+    # ### When is a reload done?
+    # When whoever connects from now on meets the new code. The new workers accept, but an old one accepts too until it
+    # has read that it shall not; so its row is watched until it says so. One that runs a request cannot say it, and
+    # cannot accept either.
+
+    def check(self, alarm: Alarm, status: str) -> None:
+        """Whether the old workers have stopped accepting."""
+        if self._settled_by == FOREVER:
+            return
+        accepts = [w for w in self._leaving if w.row.state == scoreboard.ACCEPTING and not w.row.busy_since_ns]
+        if not accepts or alarm.due(self._settled_by):
+            self._settled_by = FOREVER
+            self._leaving = []
+            self._done(0, status)
+        else:
+            alarm.due(alarm.now + _LOOK)
 
     def discard(self, status: str) -> SpyglassError | None:
         """The new generation is of no use. Returns what broke where there is no old one to go on with."""

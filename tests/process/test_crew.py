@@ -17,8 +17,8 @@ import pytest
 from spyglass_systemd.processes import crew as module
 from spyglass_systemd.processes.alarm import Alarm
 from spyglass_systemd.processes.crew import Crew
-from spyglass_systemd.processes.master import Master
 from spyglass_systemd.processes.roster import ACCEPTING, WorkerHandle
+from spyglass_systemd.processes.succession import Succession
 from spyglass_systemd.protocols import control, offspring, scoreboard
 from spyglass_systemd.protocols.scoreboard import Scoreboard
 from spyglass_systemd.words.listener import AF_UNIX, Listener
@@ -180,7 +180,7 @@ def test_a_worker_of_a_template_that_has_just_died_is_no_reason_to_be_ready(worl
 def test_a_successor_that_is_said_to_be_ready_twice_succeeds_once():
     current = object()
     roster = SimpleNamespace(current=current, successor=None)
-    Master._succeed(SimpleNamespace(_crew=SimpleNamespace(roster=roster)))
+    Succession.succeed(SimpleNamespace(_crew=SimpleNamespace(roster=roster)))
     assert roster.current is current
 
 
