@@ -17,9 +17,11 @@ def backend(kind: str) -> Callable[..., Any]:
 
         return serve
     if kind == "asgi":
-        from spyglass_systemd.backends.asgi.serve import serve as serve_asgi  # noqa: PLC0415
+        from spyglass_systemd.backends.asgi import names  # noqa: PLC0415
+        from spyglass_systemd.backends.asgi import serve as asgi  # noqa: PLC0415
 
-        return serve_asgi
+        names.prepare()
+        return asgi.serve
     if kind == "raw":
         from spyglass_systemd.backends.raw import serve as serve_raw  # noqa: PLC0415
 

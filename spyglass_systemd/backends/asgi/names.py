@@ -6,6 +6,7 @@ HTTP and WebSocket protocols, and the two sets through which they tell what they
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sys
 
@@ -24,15 +25,22 @@ if TYPE_CHECKING:
 _INSTALL = "pip install 'spyglass-systemd[asgi]' into the app's environment, or on Debian `apt install python3-uvicorn`"
 
 
-def config(app: Any, settings: Settings, root_path: str) -> Any:
-    """A loaded uvicorn.Config for `app`, an ASGI 3 or ASGI 2 callable; it adds nothing to what the app says.
-
-    Raises AppError where uvicorn is not installed.
-    """
+def prepare() -> None:
+    """Import what a worker will need, once for all workers: in the Template. Raises AppError without uvicorn."""
     try:
-        from uvicorn.config import Config  # noqa: PLC0415  # the error says what to install
+        import uvicorn.config  # noqa: PLC0415  # the error says what to install
+        import uvicorn.protocols.http.auto  # noqa: PLC0415
+        import uvicorn.protocols.websockets.auto  # noqa: F401, PLC0415
     except ImportError as error:
         raise AppError(f"an ASGI app needs uvicorn, which does not import: {error}", hint=_INSTALL) from None
+    with contextlib.suppress(ImportError):
+        import uvloop  # noqa: F401, PLC0415  # optional
+
+
+def config(app: Any, settings: Settings, root_path: str) -> Any:
+    """A loaded uvicorn.Config for `app`, an ASGI 3 or ASGI 2 callable; it adds nothing to what the app says."""
+    from uvicorn.config import Config  # noqa: PLC0415  # after `prepare`
+
     made = Config(
         app=app,
         http="h11" if _forced_h11() else "httptools",

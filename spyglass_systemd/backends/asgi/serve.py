@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from email.utils import formatdate
 
@@ -45,6 +46,20 @@ def serve(leads: tuple[Lead, ...], gate: Gate, settings: Settings) -> None:
     aio.run(loop, _Server(loop, leads, gate, settings).run())
 
 
+def _around(app: Any, gate: Gate, settings: Settings) -> Any:
+    """The app with what the options put around it: nothing, unless one is set."""
+    if settings.max_stream_idle is not None:
+        from spyglass_systemd.backends.asgi.idlers import Idlers  # noqa: PLC0415  # where it is asked for
+
+        app = Idlers(app, settings.max_stream_idle)
+    if settings.access_log:
+        from spyglass_systemd.backends.access import AccessLog  # noqa: PLC0415  # where it is asked for
+        from spyglass_systemd.backends.asgi.logged import Logged  # noqa: PLC0415
+
+        app = Logged(app, AccessLog(sys.stdout.fileno(), gate.row.worker))
+    return app
+
+
 class _Server:
     def __init__(
         self,
@@ -63,6 +78,7 @@ class _Server:
         self._factories: dict[int, Callable[[], Any]] = {}  # by the listener's descriptor
         for lead in leads:
             config = names.config(lead.app, settings, lead.root_path)
+            config.loaded_app = _around(config.loaded_app, gate, settings)
             lifespan = self._lifespans.setdefault(lead.spec, Lifespan(config.loaded_app))
             self._factories[lead.listener.fd] = names.protocol_factory(loop, config, self._state, lifespan.state)
         listeners = tuple(lead.listener for lead in leads)

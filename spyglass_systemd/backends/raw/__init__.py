@@ -31,4 +31,3 @@ def serve(leads: tuple[Lead, ...], gate: Gate, settings: Settings) -> None:
         from spyglass_systemd.backends.raw.threads import serve as serve_threads  # noqa: PLC0415
 
         serve_threads(leads, gate, settings)
-

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     import socket
 
     from spyglass_systemd.backends.base import Gate
+    from spyglass_systemd.backends.preface import Introductions
     from spyglass_systemd.words.listener import Lead, Listener
     from spyglass_systemd.words.options import Settings
 
 _ERROR = 3  # syslog(3)
+_SILENCE = 2.0  # seconds in which a client says his end after us
 _LAST_WORDS = 0.8  # of `drain`: then a handler sees the end of its input, before the Master ends it
 
 
@@ -36,7 +38,12 @@ class _Server:
         self._apps = {lead.listener.fd: lead.app for lead in leads}
         self._gate = gate
         self._drain = settings.drain
-        self._readers: set[asyncio.StreamReader] = set()
+        self._introductions: Introductions | None = None
+        if settings.proxy_protocol:
+            from spyglass_systemd.backends.preface import Introductions  # noqa: PLC0415  # where it is asked for
+
+            self._introductions = Introductions(settings, gate)
+        self._talking: dict[asyncio.StreamReader, asyncio.StreamWriter] = {}
         self._door = aio.Doorkeeper(
             loop, tuple(lead.listener for lead in leads), gate, self._welcome, self._last_answers
         )
@@ -45,20 +52,19 @@ class _Server:
         self._door.open()
         await self._door.over
 
-    async def _welcome(self, connection: socket.socket, _address: object, listener: Listener) -> None:
+    async def _welcome(self, connection: socket.socket, address: object, listener: Listener) -> None:
         self._gate.began()
         try:
-            reader, writer = await asyncio.open_connection(sock=connection)
-            self._readers.add(reader)
+            reader, writer = await self._open(connection, address)
+            self._talking[reader] = writer
             try:
                 await self._apps[listener.fd](reader, writer)
             finally:
-                self._readers.discard(reader)
-                writer.close()
-                await writer.wait_closed()
+                del self._talking[reader]
+                await _see_off(reader, writer)
         except OSError:
             pass  # the client is gone; what its handler made of that is its own affair
-        except Exception as error:  # noqa: BLE001  # the app may raise what it likes
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001  # the app may raise what it likes
             from spyglass_systemd.protocols.apps import trace_of  # noqa: PLC0415  # only on this path
 
             self._gate.say("handler_failed", _ERROR, f"{type(error).__name__}: {error}\n{trace_of(error)}")
@@ -68,9 +74,37 @@ class _Server:
             self._gate.closed()
             self._door.settle()
 
+    async def _open(
+        self, connection: socket.socket, address: object
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._introductions is None:
+            return await asyncio.open_connection(sock=connection)
+        address = await self._introductions.greet(connection, address)
+        reader = asyncio.StreamReader(loop=self._loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=self._loop)
+        transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, connection)
+        return reader, self._introductions.writer(transport, protocol, reader, address)
+
     def _last_answers(self) -> None:
         self._loop.call_later(self._drain * _LAST_WORDS, self._end_input)
 
     def _end_input(self) -> None:
-        for reader in self._readers:
-            reader.feed_eof()
+        for reader, writer in self._talking.items():
+            if not reader.at_eof() and not writer.is_closing():
+                writer.transport.pause_reading()  # type: ignore[attr-defined]  # what came after the end would be an error
+                reader.feed_eof()
+
+
+async def _see_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Say our end and read what is left: unread, it makes the close a reset, which overtakes what was sent."""
+    try:
+        if writer.can_write_eof() and not writer.is_closing():
+            writer.write_eof()
+            async with asyncio.timeout(_SILENCE):
+                while await reader.read(65536):
+                    pass
+    except (OSError, TimeoutError):
+        pass
+    finally:
+        writer.close()
+        await writer.wait_closed()

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from spyglass_systemd.backends.base import Gate
+    from spyglass_systemd.backends.preface import Introductions
     from spyglass_systemd.words.listener import Lead
     from spyglass_systemd.words.options import Settings
 
 _ERROR, _WARNING = 3, 4  # syslog(3)
 _SHORT = 0.5  # seconds without accepting when the process is short of descriptors
+_SILENCE = 2.0  # seconds without a byte after which we no longer wait for the client's end
 _UNREAD = 64  # reads of 64 KiB, at most, of what a handler did not want
 _LAST_WORDS = 0.8  # of `drain`: then a handler sees the end of its input, before the Master ends it
 
@@ -41,6 +43,12 @@ class _Server:
         self._gate = gate
         self._threads = settings.threads
         self._drain = settings.drain
+        self._introductions: Introductions | None = None
+        if settings.proxy_protocol:
+            from spyglass_systemd.backends.preface import Introductions  # noqa: PLC0415  # where it is asked for
+
+            self._introductions = Introductions(settings, gate)
+        self._silence = settings.max_stream_idle
         self._poll = select.poll()
         self._listening = False
         self._talking: set[socket.socket] = set()
@@ -105,25 +113,32 @@ class _Server:
             self._gate.say("accept_failed", _WARNING, f"{error.strerror}: connections wait in the backlog")
             select.poll().poll(_SHORT * 1000)
             return False
-        connection.setblocking(True)
+        connection.settimeout(self._silence)  # None is blocking
         if listener.family != AF_UNIX:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._gate.opened(peer_name(address), listener)
         self._gate.began()
         self._talking.add(connection)
-        threading.Thread(target=self._talk, args=(lead.app, connection, address), daemon=True).start()
+        try:
+            threading.Thread(target=self._talk, args=(lead.app, connection, address), daemon=True).start()
+        except RuntimeError as error:  # TasksMax=, and somebody has been accepted
+            self._gate.say("thread_failed", _WARNING, str(error))
+            self._talk(lead.app, connection, address)
         return True
 
     def _talk(self, app: Any, connection: socket.socket, address: Any) -> None:
         """In a thread of its own."""
         trouble: BaseException | None = None
         try:
+            if self._introductions is not None:
+                address = self._introductions.meet(connection, address)
             if isinstance(app, type):
                 app(connection, address, self)  # socketserver.BaseRequestHandler(request, client_address, server)
             else:
                 app(connection, address)
         except BaseException as error:  # noqa: BLE001  # the app may raise what it likes
             trouble = error
+        _see_off(connection)
         self._done.append((connection, trouble))
         os.eventfd_write(self._bell, 1)
 
@@ -132,10 +147,12 @@ class _Server:
         while self._done:
             connection, trouble = self._done.popleft()
             self._talking.discard(connection)
-            _see_off(connection)
+            connection.close()
             self._gate.answered()
             self._gate.closed()
-            if trouble is not None and not isinstance(trouble, ConnectionError):
+            if self._introductions is not None:
+                self._introductions.report(trouble)
+            if trouble is not None and not isinstance(trouble, ConnectionError | TimeoutError):
                 from spyglass_systemd.protocols.apps import trace_of  # noqa: PLC0415  # only on this path
 
                 text = f"{type(trouble).__name__}: {trouble}\n{trace_of(trouble)}"
@@ -151,11 +168,11 @@ class _Server:
 
 
 def _see_off(connection: socket.socket) -> None:
-    """End the connection. What is left unread would turn the close into a reset, which overtakes what was sent."""
-    with contextlib.suppress(OSError):  # reset by the client, or nothing to read
+    """Say our end. What is left unread would turn the close into a reset, which overtakes what was sent: read that."""
+    with contextlib.suppress(OSError):  # reset by the client, or closed by its handler
         connection.shutdown(socket.SHUT_WR)
-        connection.setblocking(False)
+        connection.settimeout(0)
         for _ in range(_UNREAD):
             if not connection.recv(65536):
                 break
-    connection.close()
+            connection.settimeout(_SILENCE)  # who has said more than was wanted may be saying more
