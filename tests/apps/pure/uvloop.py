@@ -1,0 +1,1 @@
+raise ImportError("hidden, so that asyncio serves")

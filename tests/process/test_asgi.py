@@ -1,0 +1,297 @@
+"""ASGI: what a worker of uvicorn's protocols owes to the app, to its client and to its Master."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from harness import eventually, said
+from speakers import Speaker, get, options, websocket
+
+ROOT = Path(__file__).parents[2]
+VERSIONS = {"0.17.6": "10.4", "0.32.0": "15.0.1"}  # of uvicorn in Debian 12 and 13, and websockets with them
+
+
+def asked(master, target="/"):
+    """What the app tells of one request."""
+    with Speaker(master).say(get(target, close=True)) as one:
+        return told(one.end())
+
+
+def told(answer):
+    return ast.literal_eval(answer.partition(b"hello ")[2].decode())
+
+
+def woken(service, *more):
+    master = service("--workers", "1", *more, spec="pushy:app")
+    with Speaker(master).say(get(close=True)) as first:
+        master.start()
+        master.first = first.end()
+    return master
+
+
+# ### What serves
+
+
+@pytest.mark.parametrize(
+    ("server", "protocol", "loop"), [("asgi-h11", "h11", "asyncio"), ("asgi-httptools", "httptools", "uvloop")]
+)
+def test_the_fastest_that_is_installed_serves(service, server, protocol, loop):
+    words = options(server)
+    master = service("--workers", "1", *words[:-1], spec=words[-1])
+    with Speaker(master).say(get(close=True)) as first:
+        master.start()
+        found = told(first.end())
+    assert found["protocol"] == f"uvicorn.protocols.http.{protocol}_impl"
+    assert found["loop"].startswith(loop)
+
+
+@pytest.fixture(params=sorted(VERSIONS))
+def uvicorn(request):
+    """A directory with another uvicorn, which comes before ours."""
+    target = ROOT / ".cache" / f"uvicorn-{request.param}"
+    if not (target / "uvicorn").exists():
+        wanted = [f"uvicorn=={request.param}", f"websockets=={VERSIONS[request.param]}", "asgiref"]
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), *wanted]
+        if subprocess.run(pip, check=False, timeout=50).returncode:
+            pytest.skip(f"uvicorn {request.param} cannot be installed here")
+    return target
+
+
+@pytest.mark.parametrize("server", ["asgi-h11", "asgi-httptools"])
+def test_an_older_uvicorn_serves_as_well(service, uvicorn, server):
+    words = [*options(server)[:-1], "--pythonpath", str(uvicorn), "--idle", "0.4", "--drain", "1.5", "--workers", "1"]
+    master = service(*words, "--root-path", "/blog", "--environment", "TELL=uvicorn", spec="pushy:app")
+    with Speaker(master).say(get("/blog/x")) as kept:
+        master.start()
+        kept.until(b"hello")
+        assert f"uvicorn={uvicorn}" in master.log.until("app pid")
+        with websocket(master) as ws:
+            ws.send("hello")
+            assert ws.recv() == "hello"
+        with websocket(master) as ws, Speaker(master).say(get("/sse")) as sse, Speaker(master) as silent:
+            sse.until(b"data: hello\n\n")
+            ws.send("hello")
+            assert ws.recv() == "hello"
+            master.has_open(4)
+            master.signal(signal.SIGTERM)
+            master.nobody_accepts()
+            answer = kept.say(get("/x")).end()
+            assert b"\r\nconnection: close\r\n" in answer.lower()
+            assert b"\r\nconnection: close\r\n" in silent.say(get("/x")).end().lower()
+            assert sse.end() == b"\r\n0\r\n\r\n"
+            with pytest.raises(Exception, match="1012"):
+                ws.recv()
+    master.log.until(" shutdown")
+    assert master.wait() == 0
+    assert "worker_died" not in master.log
+
+
+def test_a_wsgi_wake_does_not_import_asyncio(service):
+    master = service("--workers", "1")
+    with master.start(waiting="say([m for m in ('asyncio', 'uvicorn') if m in sys.modules])") as first:
+        assert said(first.read()) == [[]]
+
+
+def test_uvicorn_that_is_missing_is_named_with_the_way_to_install_it(service, tmp_path):
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "uvicorn.py").write_text("raise ImportError('hidden')\n")
+    source = "async def app(scope, receive, send): pass"
+    master = service("--pythonpath", str(tmp_path / "hidden"), app=source)
+    with Speaker(master).say(get(close=True)) as first:
+        master.start()
+        assert first.end().startswith(b"HTTP/1.1 503 ")
+    assert "an ASGI app needs uvicorn" in master.log.until("failed")
+    assert "spyglass-systemd[asgi]" in master.log
+
+
+@pytest.mark.parametrize("spec", ["pushy:Legacy", "pushy:make()"])
+def test_asgi_2_and_a_factory_are_served(service, spec):
+    master = service("--workers", "1", spec=spec)
+    with Speaker(master).say(get(close=True)) as first:
+        master.start()
+        assert told(first.end())["path"] == "/"
+
+
+def test_the_app_is_mounted_where_root_path_says(service):
+    master = woken(service, "--root-path", "/blog")
+    found = asked(master, "/blog/x")
+    assert found["root_path"] == "/blog"
+
+
+# ### Its answers
+
+
+def test_an_app_that_fails_is_answered_500_and_its_traceback_is_in_the_log(service):
+    master = woken(service)
+    with Speaker(master).say(get("/fail", close=True)) as one:
+        assert one.end().startswith(b"HTTP/1.1 500 ")
+    master.log.until("ValueError: broken")
+
+
+def test_a_body_that_the_app_does_not_read_does_not_reset_its_answer(service):
+    """30 MB, which the client sends to its end before it reads."""
+    master = woken(service)
+    with Speaker(master) as one:
+        size = 30 * 1024 * 1024
+        one.say(b"POST / HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % size)
+        for _ in range(30):
+            one.say(b"x" * 1024 * 1024)
+        assert one.end().startswith(b"HTTP/1.1 200 ")
+    eventually(lambda: [row["open"] for row in master.rows()] == [0])
+
+
+def test_a_client_that_reads_nothing_is_not_waited_for(service):
+    """Neither by the app that has written nor by the Master that would sleep."""
+    master = woken(service, "--idle", "0.3", "--header-timeout", "0.4")
+    with Speaker(master).say(get("/big?30000000", close=True)):
+        master.has_open(1)
+        assert master.wait() == 0
+    master.log.until("slept")
+
+
+@pytest.mark.parametrize("said_so_far", [b"", b"GET / HTTP/1.1\r\nHo"], ids=["silent", "half-head"])
+def test_who_says_nothing_for_header_timeout_is_closed(service, said_so_far):
+    master = woken(service, "--header-timeout", "0.3")
+    with Speaker(master).say(said_so_far) as one:
+        assert one.end() == b""
+
+
+def test_a_connection_that_is_kept_alive_has_keepalive_and_not_header_timeout(service):
+    master = woken(service, "--header-timeout", "0.2", "--keepalive", "1.5")
+    with Speaker(master).say(get()) as kept:
+        kept.until(b"}\n")
+        kept.connection.sock.settimeout(0.7)
+        with pytest.raises(TimeoutError):
+            kept.connection.sock.recv(1)
+        kept.connection.sock.settimeout(20)
+        kept.say(get()).until(b"}\n")
+        assert kept.end() == b""
+
+
+def test_requests_in_one_breath_are_answered_in_order(service):
+    master = woken(service)
+    with Speaker(master).say(get("/1") + get("/2") + get("/3", close=True)) as one:
+        assert re.findall(rb"'path': '/(\d)'", one.end()) == [b"1", b"2", b"3"]
+    eventually(lambda: [row["in_flight"] for row in master.rows()] == [0])
+
+
+def test_the_access_log_is_the_combined_format(service, capfd):
+    master = woken(service, "--access-log")
+    with Speaker(master).say(
+        b'GET /a%20b?c HTTP/1.1\r\nHost: t\r\nUser-Agent: "x\r\nReferer: y\r\nConnection: close\r\n\r\n'
+    ) as one:
+        one.end()
+    with websocket(master) as ws:
+        ws.send("x")
+        ws.recv()
+    with Speaker(master).say(get("/fail", close=True)) as one:
+        one.end()
+    master.stop()
+    lines = capfd.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert re.fullmatch(r'- - - \[.{26}\] "GET /a%20b\?c HTTP/1.1" 200 \d+ "y" "\\"x" ms=\d+ worker=1', lines[1])
+    assert '"GET /ws HTTP/1.1" 101 - ' in lines[2]
+    assert '"GET /fail HTTP/1.1" 500 - ' in lines[3]
+
+
+# ### Lifespan
+
+
+def test_each_worker_has_a_lifespan_and_its_shutdown_runs_at_stop(service):
+    master = service("--workers", "2", spec="pushy:app")
+    with Speaker(master).say(get(close=True)) as first:
+        master.start()
+        first.end()
+    master.all_accept(2)
+    assert master.log.count(" startup") == 2
+    assert master.stop() == 0
+    assert master.log.count(" shutdown") == 2
+
+
+def test_the_lifespans_shutdown_runs_before_sleep(service):
+    master = woken(service, "--idle", "0.2")
+    assert master.wait() == 0
+    assert (master.log.count(" shutdown"), master.log.count("slept")) == (1, 1)
+
+
+def test_the_lifespans_shutdown_runs_when_a_worker_retires(service):
+    master = woken(service, "--max-requests", "1")
+    master.log.until(" shutdown")
+    master.log.until("worker_retired")
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ("no migrations", "no migrations"),
+        ("raise", "lifespan's startup: no database"),
+        ("exit", "SystemExit(3) in the lifespan"),
+    ],
+)
+def test_a_startup_that_fails_is_a_failed_app(service, how, why):
+    master = service("--workers", "1", "--idle", "0.3", "--environment", f"STARTUP_FAILS={how}", spec="pushy:app")
+    with Speaker(master).say(get(close=True)) as first:
+        master.start()
+        assert first.end().startswith(b"HTTP/1.1 503 ")
+    assert master.wait() == 69
+    assert why in str(master.log)
+    assert master.log.count("Traceback") == (how != "no migrations")
+
+
+def test_an_app_without_lifespan_is_served(service):
+    source = (
+        "async def app(scope, receive, send):\n"
+        "    assert scope['type'] == 'http'\n"
+        "    await send({'type': 'http.response.start', 'status': 204, 'headers': []})\n"
+        "    await send({'type': 'http.response.body'})\n"
+    )
+    master = service("--workers", "1", app=source)
+    with Speaker(master).say(get(close=True)) as first:
+        master.start()
+        assert first.end().startswith(b"HTTP/1.1 204 ")
+    assert "Assertion" not in master.log
+
+
+# ### A loop that does not run
+
+
+def test_app_code_that_blocks_the_loop_is_ended_by_request_timeout(service):
+    master = woken(service, "--request-timeout", "0.4")
+    with Speaker(master).say(get("/block")) as stuck:
+        assert "app code ran over request_timeout=0.4s without a byte" in master.log.until("worker_died")
+        with pytest.raises(AssertionError, match="the end"):
+            stuck.until(b"hello")
+    assert asked(master)["path"] == "/"
+
+
+def test_app_code_that_waits_for_long_does_not_block(service, gate):
+    master = woken(service, "--request-timeout", "0.2")
+    with Speaker(master).say(get(f"/wait?{gate}")) as slow:
+        slow.connection.sock.settimeout(0.8)
+        with pytest.raises(TimeoutError):
+            slow.connection.sock.recv(1)
+        with gate.open("w"):
+            pass
+        slow.connection.sock.settimeout(20)
+        slow.until(b"hello")
+    assert "worker_died" not in master.log
+
+
+def test_a_worker_whose_master_is_gone_answers_and_leaves(service, gate):
+    master = woken(service)
+    (worker,) = master.workers
+    with Speaker(master).say(get(f"/wait?{gate}")) as slow:
+        master.in_flight()
+        os.kill(master.pid, signal.SIGKILL)
+        with gate.open("w"):
+            pass
+        assert told(slow.end())["path"] == "/wait"
+    assert worker.wait()
+    master.log.until(" shutdown")
