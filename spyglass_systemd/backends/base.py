@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from spyglass_systemd.protocols.scoreboard import ACCEPTING, QUIESCING, QUIET
+from spyglass_systemd.protocols.row import ACCEPTING, QUIESCING, QUIET
 from spyglass_systemd.words.reports import Accepting, Greeted, Quiesce, Quiesced, Resume, Retiring, Said, Stirred, Stop
 
 PAUSE, FINAL, LAST_CALL = range(3)  # Quiesce.final
@@ -17,7 +17,7 @@ PAUSE, FINAL, LAST_CALL = range(3)  # Quiesce.final
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from spyglass_systemd.protocols.control import Channel
-    from spyglass_systemd.protocols.scoreboard import Row
+    from spyglass_systemd.protocols.row import Row
     from spyglass_systemd.words.listener import Listener
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from spyglass_systemd.protocols.scoreboard import Snapshot
+    from spyglass_systemd.words.snapshot import Snapshot
 
 # ### What is idle?
 # A condition, not a state: nothing is open or under way, no lease is held, and the newest activity is older than

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spyglass_systemd.protocols.control import Channel
-    from spyglass_systemd.protocols.scoreboard import Row
+    from spyglass_systemd.protocols.row import Row
 
 BOOTING, ACCEPTING, RETIRING, LEAVING = "booting", "accepting", "retiring", "leaving"
 

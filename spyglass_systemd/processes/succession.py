@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from spyglass_systemd.processes.alarm import FOREVER
+from spyglass_systemd.protocols import row as row_cells
 from spyglass_systemd.protocols import scoreboard
 from spyglass_systemd.words.errors import SpyglassError
 from spyglass_systemd.words.states import Event
@@ -107,7 +108,7 @@ class Succession:
         """Whether the old workers have stopped accepting."""
         if self._settled_by == FOREVER:
             return
-        accepts = [w for w in self._leaving if w.row.state == scoreboard.ACCEPTING and not w.row.busy_since_ns]
+        accepts = [w for w in self._leaving if w.row.state == row_cells.ACCEPTING and not w.row.busy_since_ns]
         if not accepts or alarm.due(self._settled_by):
             self._settled_by = FOREVER
             self._leaving = []

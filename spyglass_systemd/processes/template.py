@@ -13,13 +13,14 @@ from spyglass_systemd.processes import worker
 from spyglass_systemd.processes.roster import Generation, WorkerHandle
 from spyglass_systemd.protocols import apps, control, notify, offspring
 from spyglass_systemd.protocols.control import Channel
-from spyglass_systemd.protocols.scoreboard import BOOTING
+from spyglass_systemd.protocols.row import BOOTING
 from spyglass_systemd.words.errors import AppError, SpyglassError
 from spyglass_systemd.words.reports import Broken, Fork, Forked, Loaded, NotForked, Reaped, Stop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from spyglass_systemd.protocols.scoreboard import Row, Scoreboard
+    from spyglass_systemd.protocols.row import Row
+    from spyglass_systemd.protocols.scoreboard import Scoreboard
     from spyglass_systemd.words.listener import Lead, Listener
     from spyglass_systemd.words.options import Settings
 

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from spyglass_systemd.processes.crew import Crew
     from spyglass_systemd.processes.failure import Failure
     from spyglass_systemd.processes.succession import Succession
-    from spyglass_systemd.protocols.scoreboard import Scoreboard, Snapshot
+    from spyglass_systemd.protocols.scoreboard import Scoreboard
     from spyglass_systemd.words.listener import Listener
     from spyglass_systemd.words.options import Settings
+    from spyglass_systemd.words.snapshot import Snapshot
 
 _LOOK_AGAIN = 1.0  # seconds between two looks at an app that is only kept awake by something open
 _PROOF_LOOK = 0.05  # seconds between two looks at a quiesce that is not answered yet

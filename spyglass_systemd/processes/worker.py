@@ -18,7 +18,7 @@ from spyglass_systemd.words.reports import Broken
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from spyglass_systemd.protocols.control import Channel
-    from spyglass_systemd.protocols.scoreboard import Row
+    from spyglass_systemd.protocols.row import Row
     from spyglass_systemd.words.listener import Lead
     from spyglass_systemd.words.options import Settings
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from spyglass_systemd.protocols.scoreboard import Row
+    from spyglass_systemd.protocols.row import Row
 
 # ### Who holds a lease?
 # A worker, on its row of the scoreboard, under a lock, because any thread of the app may ask for one. It lives as long

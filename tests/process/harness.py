@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 import spyglass_systemd
+from spyglass_systemd.protocols import row as row_cells
 from spyglass_systemd.protocols import scoreboard
 
 LIMIT = 20.0  # seconds for anything to happen
@@ -373,7 +374,7 @@ class Service:
 
         def check():
             rows = self.rows()
-            return rows if [row["state"] for row in rows] == [scoreboard.ACCEPTING] * count else None
+            return rows if [row["state"] for row in rows] == [row_cells.ACCEPTING] * count else None
 
         return eventually(check, f"{count} workers that accept")
 
@@ -387,7 +388,7 @@ class Service:
 
     def nobody_accepts(self):
         """Wait until every worker has stopped accepting."""
-        eventually(lambda: not any(row["state"] == scoreboard.ACCEPTING for row in self.rows()), "nobody accepts")
+        eventually(lambda: not any(row["state"] == row_cells.ACCEPTING for row in self.rows()), "nobody accepts")
 
     def members(self):
         """The pids of every process of the Master's session that is still running."""
@@ -413,7 +414,7 @@ class Service:
         data = (self.run / "scoreboard").read_bytes()
         cells = struct.unpack("q" * (len(data) // 8), data)
         header, cells = cells[: scoreboard.HEADER_CELLS], cells[scoreboard.HEADER_CELLS :]
-        rows = [cells[i : i + scoreboard.ROW_CELLS] for i in range(0, len(cells), scoreboard.ROW_CELLS)]
+        rows = [cells[i : i + row_cells.ROW_CELLS] for i in range(0, len(cells), row_cells.ROW_CELLS)]
         return header, [row for row in rows if any(row)]
 
     def rows(self):

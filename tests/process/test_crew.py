@@ -19,7 +19,8 @@ from spyglass_systemd.processes.alarm import Alarm
 from spyglass_systemd.processes.crew import Crew
 from spyglass_systemd.processes.roster import ACCEPTING, WorkerHandle
 from spyglass_systemd.processes.succession import Succession
-from spyglass_systemd.protocols import control, offspring, scoreboard
+from spyglass_systemd.protocols import control, offspring
+from spyglass_systemd.protocols import row as row_cells
 from spyglass_systemd.protocols.scoreboard import Scoreboard
 from spyglass_systemd.words.listener import AF_UNIX, Listener
 from spyglass_systemd.words.options import Settings
@@ -170,7 +171,7 @@ def test_a_worker_of_a_template_that_has_just_died_is_no_reason_to_be_ready(worl
     world = world()
     generation = world.begin()
     row = world.board.rows[0]
-    eventually(lambda: row.state == scoreboard.ACCEPTING)
+    eventually(lambda: row.state == row_cells.ACCEPTING)
     offspring.send_signal(generation.pidfd, signal.SIGKILL)
     eventually(lambda: readable(generation.pidfd))
     world.turn()
@@ -299,7 +300,7 @@ def test_a_worker_that_says_what_only_others_say_is_not_heard(world):
 def test_a_worker_whose_pidfd_finds_no_room_goes_and_another_is_tried(world):
     world = world(workers=1)
     generation = world.begin()
-    eventually(lambda: world.board.rows[0].state == scoreboard.ACCEPTING)
+    eventually(lambda: world.board.rows[0].state == row_cells.ACCEPTING)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     filler = []
     resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from spyglass_systemd.backends.base import FINAL, LAST_CALL, PAUSE, Gate
-from spyglass_systemd.protocols import control, scoreboard
+from spyglass_systemd.protocols import control
+from spyglass_systemd.protocols import row as row_cells
 from spyglass_systemd.protocols.scoreboard import Scoreboard
 from spyglass_systemd.words.listener import AF_INET, Listener
 from spyglass_systemd.words.reports import (
@@ -99,7 +100,7 @@ def test_a_gate_is_shut_until_the_listeners_are_polled(ends, board, listeners):
     assert Master(ends[0]).heard() == []
     gate.start()
     assert gate.accepting
-    assert board.rows[0].state == scoreboard.ACCEPTING
+    assert board.rows[0].state == row_cells.ACCEPTING
     (report,) = Master(ends[0]).heard()
     assert isinstance(report, Accepting)
 
@@ -180,11 +181,11 @@ def test_whoever_is_quiet_stops_accepting_and_says_so_with_its_counts(gate, mast
     master.heard()
     master.says(gate, Quiesce(4, PAUSE))
     assert said_of(gate) == set()
-    assert gate.row.state == scoreboard.QUIESCING
+    assert gate.row.state == row_cells.QUIESCING
     assert master.heard() == []  # not before the turn is over
     gate.settle()
     assert master.heard() == [Quiesced(4, 1, 1)]
-    assert gate.row.state == scoreboard.QUIET
+    assert gate.row.state == row_cells.QUIET
 
 
 def test_it_says_so_once(gate, master):
@@ -206,7 +207,7 @@ def test_somebody_who_is_there_is_told_of_at_once_and_waited_for(gate, master, b
     master.says(gate, Quiesce(4, PAUSE))
     gate.settle()
     assert master.heard() == [Stirred(4)]
-    assert gate.row.state == scoreboard.QUIESCING
+    assert gate.row.state == row_cells.QUIESCING
 
 
 def test_an_open_connection_is_waited_for_and_then_its_request(gate, master, listeners):
@@ -233,7 +234,7 @@ def test_a_resume_opens_the_gate_again(gate, master):
     gate.settle()
     master.says(gate, Resume(4))
     assert gate.accepting
-    assert gate.row.state == scoreboard.ACCEPTING
+    assert gate.row.state == row_cells.ACCEPTING
     master.heard()
     gate.settle()
     assert master.heard() == []

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spyglass_systemd.policy.idle import IdlePolicy
-from spyglass_systemd.protocols.scoreboard import Snapshot
+from spyglass_systemd.words.snapshot import Snapshot
 
 seconds = st.integers(0, 10_000).map(lambda n: n / 8)  # exact in binary, and in nanoseconds
 spans = st.integers(1, 10_000).map(lambda n: n / 8)

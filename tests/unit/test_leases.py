@@ -12,7 +12,8 @@ import pytest
 import spyglass_systemd
 from spyglass_systemd import keep_awake
 from spyglass_systemd.protocols import leases
-from spyglass_systemd.protocols.scoreboard import LEASE_SLOTS, Scoreboard
+from spyglass_systemd.protocols.row import LEASE_SLOTS
+from spyglass_systemd.protocols.scoreboard import Scoreboard
 
 
 @pytest.fixture

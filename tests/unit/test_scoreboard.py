@@ -13,19 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spyglass_systemd.protocols import row as row_cells
 from spyglass_systemd.protocols import scoreboard
-from spyglass_systemd.protocols.scoreboard import (
-    ACCEPTING,
-    CELL,
-    FREE,
-    HEADER_CELLS,
-    LEASE_SLOTS,
-    MAGIC,
-    ROW_CELLS,
-    ROW_STATES,
-    VERSION,
-    Scoreboard,
-)
+from spyglass_systemd.protocols.row import ACCEPTING, CELL, FREE, LEASE_SLOTS, ROW_CELLS, ROW_STATES
+from spyglass_systemd.protocols.scoreboard import HEADER_CELLS, MAGIC, VERSION, Scoreboard
+from spyglass_systemd.words.snapshot import Snapshot
 
 PID = 4711
 
@@ -55,7 +47,7 @@ def test_a_board_is_a_file_that_anybody_can_read(tmp_path):
     header, row = cells[:HEADER_CELLS], cells[HEADER_CELLS + ROW_CELLS :][:ROW_CELLS]
     assert header[scoreboard.H_MAGIC].to_bytes(8, "big") == b"SPYGLASS"
     assert (header[scoreboard.H_VERSION], header[scoreboard.H_ROWS], header[scoreboard.H_PID]) == (VERSION, 3, PID)
-    assert (row[scoreboard.PID], row[scoreboard.WORKER], row[scoreboard.GENERATION]) == (917, 2, 5)
+    assert (row[row_cells.PID], row[row_cells.WORKER], row[row_cells.GENERATION]) == (917, 2, 5)
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
@@ -91,7 +83,7 @@ def test_who_has_the_old_board_open_keeps_the_old_board(tmp_path):
         header = cells_of(reader[: HEADER_CELLS * CELL])
         row = cells_of(reader[-ROW_CELLS * CELL :])
         assert (header[scoreboard.H_PID], header[scoreboard.H_STATE]) == (1, 0)
-        assert row[scoreboard.ACCEPTED] == 1
+        assert row[row_cells.ACCEPTED] == 1
     assert cells_of((tmp_path / "scoreboard").read_bytes())[scoreboard.H_PID] == 2
 
 
@@ -236,7 +228,7 @@ def test_a_repr_says_what_a_row_counts(board):
 
 
 def test_every_state_of_a_row_has_a_name():
-    states = (FREE, scoreboard.BOOTING, ACCEPTING, scoreboard.QUIESCING, scoreboard.QUIET)
+    states = (FREE, row_cells.BOOTING, ACCEPTING, row_cells.QUIESCING, row_cells.QUIET)
     assert [ROW_STATES[state] for state in states] == ["free", "booting", "accepting", "quiescing", "quiet"]
 
 
@@ -315,7 +307,7 @@ def test_a_new_board_has_seen_nothing(board):
 
 @pytest.mark.parametrize("held", ["open", "in_flight", "leases"])
 def test_a_snapshot_is_occupied_by_anything_that_is_held(held):
-    assert scoreboard.Snapshot(**{held: 1}).occupied
+    assert Snapshot(**{held: 1}).occupied
 
 
 def test_what_a_dead_worker_counted_stays_in_the_sums(board):
