@@ -10,6 +10,7 @@ from spyglass_systemd.backends import aio
 from spyglass_systemd.backends.asgi import names
 from spyglass_systemd.backends.asgi.books import Connections, Tasks
 from spyglass_systemd.backends.asgi.lifespan import Lifespan
+from spyglass_systemd.backends.asgi.origin import Origins
 from spyglass_systemd.words.errors import AppError
 
 TYPE_CHECKING = False
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from spyglass_systemd.backends.base import Gate
+    from spyglass_systemd.backends.preface import Introductions
     from spyglass_systemd.words.listener import Lead, Listener
     from spyglass_systemd.words.options import Settings
 
@@ -47,7 +49,7 @@ def serve(leads: tuple[Lead, ...], gate: Gate, settings: Settings) -> None:
 
 
 def _around(app: Any, gate: Gate, settings: Settings) -> Any:
-    """The app with what the options put around it: nothing, unless one is set."""
+    """The app with what the options put around it, and what sees to the fields of proxies, and of those who pose."""
     if settings.max_stream_idle is not None:
         from spyglass_systemd.backends.asgi.idlers import Idlers  # noqa: PLC0415  # where it is asked for
 
@@ -57,7 +59,7 @@ def _around(app: Any, gate: Gate, settings: Settings) -> Any:
         from spyglass_systemd.backends.asgi.logged import Logged  # noqa: PLC0415
 
         app = Logged(app, AccessLog(sys.stdout.fileno(), gate.row.worker))
-    return app
+    return Origins(app, settings)
 
 
 class _Server:
@@ -83,6 +85,11 @@ class _Server:
             self._factories[lead.listener.fd] = names.protocol_factory(loop, config, self._state, lifespan.state)
         listeners = tuple(lead.listener for lead in leads)
         self._door = aio.Doorkeeper(loop, listeners, gate, self._welcome, self._last_answers)
+        self._introductions: Introductions | None = None
+        if settings.proxy_protocol:
+            from spyglass_systemd.backends.preface import Introductions  # noqa: PLC0415  # where it is asked for
+
+            self._introductions = Introductions(settings, gate)
         self._beating = False
         self._beats = min(_BEAT, settings.header_timeout / 4, (settings.request_timeout or _BEAT) / 4)
         self._quiet: dict[Any, tuple[object, float]] = {}  # a connection that waits for its client: (where, since when)
@@ -103,12 +110,14 @@ class _Server:
     def _settle(self) -> None:
         self._door.settle()
 
-    async def _welcome(self, connection: socket.socket, _address: object, listener: Listener) -> None:
+    async def _welcome(self, connection: socket.socket, address: object, listener: Listener) -> None:
         if not self._beating:
             self._beat()
-        protocol = self._connections.expect(self._factories[listener.fd]())
+        protocol = first = self._connections.expect(self._factories[listener.fd]())
         try:
-            await self._loop.connect_accepted_socket(lambda: protocol, connection)
+            if self._introductions is not None:
+                first = await self._introductions.protocol(protocol, connection, address)
+            await self._loop.connect_accepted_socket(lambda: first, connection)
         except OSError:  # the client is gone already
             connection.close()
             self._connections.abandon(protocol)

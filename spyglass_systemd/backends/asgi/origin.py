@@ -1,0 +1,71 @@
+"""What trusted proxies say of a request, in its scope, and nothing that anybody else claims. Knows no connection."""
+
+from __future__ import annotations
+
+from spyglass_systemd.policy.forwarded import Trust, resolve
+from spyglass_systemd.words.claims import CLAIMS
+from spyglass_systemd.words.hosts import split_host
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from spyglass_systemd.policy.forwarded import Origin
+    from spyglass_systemd.words.options import Settings
+
+_CLAIMS = frozenset(name.encode() for name in CLAIMS)
+_SECURE = {"http": "ws", "https": "wss"}
+
+
+class Origins:
+    """An ASGI 3 app around an ASGI 3 app. Where no such field came it costs one look at the names."""
+
+    def __init__(self, app: Any, settings: Settings) -> None:
+        self._app = app
+        self._trust = Trust(settings.trusted_proxies, settings.trusted_fields)
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
+        if scope["type"] != "lifespan":
+            for name, _ in scope["headers"]:
+                if name in _CLAIMS or b"_" in name:  # many take `x_forwarded_for` for the same field
+                    self._settle(scope)
+                    break
+        return self._app(scope, receive, send)
+
+    def _settle(self, scope: Any) -> None:
+        came = scope["headers"]
+        scope["headers"] = [field for field in came if field[0].replace(b"_", b"-") not in _CLAIMS]
+        client = scope.get("client")
+        told = [(name.decode("latin-1"), value.decode("latin-1").strip(" \t")) for name, value in came]
+        origin = resolve(client[0] if client else "", told, self._trust)
+        if origin is not None:
+            _tell(scope, origin)
+
+
+def _tell(scope: Any, origin: Origin) -> None:
+    """ASGI specification, HTTP connection scope."""
+    if origin.client is not None:
+        scope["client"] = (origin.client, 0) if origin.client else None
+    if origin.scheme:
+        scope["scheme"] = _SECURE[origin.scheme] if scope["type"] == "websocket" else origin.scheme
+    headers = scope["headers"]
+    if origin.host:
+        headers = [field for field in headers if field[0] != b"host"]
+        headers.append((b"host", origin.host.encode("latin-1")))
+    if origin.host or origin.scheme:
+        host = next((value.decode("latin-1") for name, value in headers if name == b"host"), "")
+        if host:
+            name, port = split_host(host, scope["scheme"])
+            scope["server"] = (name, int(port) if port.isdecimal() else None)
+    scope["headers"] = headers + [(name.encode(), value.encode("latin-1")) for name, value in origin.fields]
+    if origin.prefix:
+        _mount(scope, origin.prefix)
+
+
+def _mount(scope: Any, prefix: str) -> None:
+    """At `prefix` in place of `root_path`. The path of a scope begins with its root_path."""
+    mounted = scope.get("root_path", "")
+    scope["root_path"] = prefix
+    scope["path"] = prefix + scope["path"].removeprefix(mounted)
+    if scope.get("raw_path") is not None:
+        scope["raw_path"] = prefix.encode() + scope["raw_path"].removeprefix(mounted.encode())
