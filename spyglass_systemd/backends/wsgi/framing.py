@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 
 from spyglass_systemd.backends.wsgi.body import Body
-from spyglass_systemd.backends.wsgi.head import check_partial, parse
+from spyglass_systemd.backends.wsgi.bounds import check_partial
+from spyglass_systemd.backends.wsgi.head import parse
 from spyglass_systemd.backends.wsgi.refusal import Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from spyglass_systemd.backends.wsgi.head import Believe, Limits, Request
+    from spyglass_systemd.backends.wsgi.bounds import Limits
+    from spyglass_systemd.backends.wsgi.head import Believe, Request
 
 NOTHING, HEAD, BODY = range(3)
 _CR = 13

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spyglass_systemd.backends.wsgi.bounds import TOKEN, check
 from spyglass_systemd.backends.wsgi.parser import (
     HttpParserError,
     HttpParserInvalidMethodError,
@@ -18,23 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from spyglass_systemd.backends.wsgi.bounds import Limits
+
     Believe = Callable[[dict[str, Any], list[tuple[bytes, bytes]]], None]
 
 # ### Who decides what a head says?
 # httptools, that is llhttp, which is Node's, and read by more people than any parser of ours would be. It takes the
 # head apart; what the parts mean for the body, the connection and the environ is decided here.
-#
-# ### What makes it strict?
-# Which parser is under httptools depends on its version, and the one that Debian has lets much through. So what two
-# parsers could read differently is refused before it sees the head, or after: that is how requests are smuggled. One
-# look at the whole head, at the speed of C: when everything but the CRLF pairs is a character that a head may hold,
-# there is no bare CR or LF, no NUL, no control character left to worry about, and no line may be folded. Each field
-# name is checked once and remembered.
 
 CHUNKED = -1  # Request.length of a body whose end only its last chunk tells
 
-_TEXT = bytes(c for c in range(256) if c == 9 or (c >= 32 and c != 127))  # HTAB, SP, VCHAR, obs-text
-_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _DIGITS = frozenset("0123456789")
 _MINOR = {"HTTP/1.1": 1, "HTTP/1.0": 0}
 _MOST_DIGITS = 18  # of a Content-Length
@@ -44,17 +38,6 @@ _LONGEST_REMEMBERED = 64
 _methods = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
 _keys: dict[bytes, str] = {}  # field name: key in the environ, "" for what is not for the app
 _hosts: set[str] = set()
-
-
-class Limits:
-    """How much of a head we read: bytes a line, bytes in all, fields."""
-
-    __slots__ = ("count", "line", "total")
-
-    def __init__(self, line: int, total: int, count: int) -> None:
-        self.line = line
-        self.total = total
-        self.count = count
 
 
 class Request:
@@ -84,7 +67,7 @@ def parse(
     `prefix` is SCRIPT_NAME, and is taken off the path where the path has it. `believe` is called with the environ and
     the fields where there are proxies to be believed.
     """
-    _check(head, limits)
+    check(head, limits)
     if not head.isascii():
         head = _escaped(head)
     parts = _Parts()
@@ -150,38 +133,6 @@ def _understand(request: Request, environ: dict[str, Any], prefix: str) -> None:
         request.expects = True
 
 
-def check_partial(data: bytes, limits: Limits) -> None:
-    """Look at the beginning of a head whose end has not come. Raises Refusal as soon as it can never be a good one."""
-    if chr(data[0]) not in _TOKEN:
-        raise Refusal(400, "this is not HTTP")  # a TLS handshake, most often
-    if data.count(b"\n") != data.count(b"\r\n"):
-        raise Refusal(400, "a line that does not end in CRLF")
-    first = data.find(b"\r\n")
-    if first > limits.line or (first < 0 and len(data) > limits.line + 1):
-        raise Refusal(414, f"a request line of over {limits.line} bytes")
-    if len(data) > limits.total or len(data) - data.rfind(b"\r\n") > limits.line + 3:
-        raise Refusal(431, f"a header line of over {limits.line} bytes, or over {limits.total} bytes in all")
-
-
-def _check(head: bytes, limits: Limits) -> None:
-    """What is looked at before the parser sees anything."""
-    breaks = head.count(b"\r\n")
-    if len(head.translate(None, _TEXT)) != 2 * breaks or b"\r\n " in head or b"\r\n\t" in head:
-        raise Refusal(400, "a control character, a folded line, or a line that does not end in CRLF")
-    if len(head) > limits.line:
-        _measure(head, limits)
-    if breaks > limits.count:
-        raise Refusal(431, f"more than {limits.count} header fields")
-
-
-def _measure(head: bytes, limits: Limits) -> None:
-    lines = head.split(b"\r\n")
-    if len(lines[0]) > limits.line:
-        raise Refusal(414, f"a request line of over {limits.line} bytes")
-    if len(head) > limits.total or max(map(len, lines)) > limits.line:
-        raise Refusal(431, f"a header line of over {limits.line} bytes, or over {limits.total} bytes in all")
-
-
 def _request_line(head: bytes, target: str) -> Request:
     line = head.partition(b"\r\n")[0].decode("latin-1")
     method, _, rest = line.partition(" ")
@@ -204,7 +155,7 @@ def _escaped(head: bytes) -> bytes:
 def _explain(head: bytes, error: Exception) -> Refusal:
     """Why the parser did not take it, as far as a status code can tell."""
     words = head.partition(b"\r\n")[0].decode("latin-1").split(" ")
-    if len(words) == 3 and words[0] and _TOKEN.issuperset(words[0]):  # METHOD TARGET VERSION
+    if len(words) == 3 and words[0] and TOKEN.issuperset(words[0]):  # METHOD TARGET VERSION
         kind, _, digits = words[2].partition("/")
         digit = len(digits) == 3 and digits[1] == "." and (digits[0] + digits[2]).isdecimal()
         if kind == "HTTP" and digit and digits not in {"1.0", "1.1"}:
@@ -215,7 +166,7 @@ def _explain(head: bytes, error: Exception) -> Refusal:
 
 
 def _check_method(method: str) -> None:
-    if not method or not _TOKEN.issuperset(method):
+    if not method or not TOKEN.issuperset(method):
         raise Refusal(400, "no valid method in the request line")
     if method == "CONNECT":
         raise Refusal(501, "this is no proxy")
@@ -228,7 +179,7 @@ def _learn(field: bytes) -> str:
     (httpoxy), and CLAIMS anybody can write.
     """
     name = field.decode("latin-1")
-    if not name or not _TOKEN.issuperset(name):
+    if not name or not TOKEN.issuperset(name):
         raise Refusal(400, "no valid name of a header field")
     key = "HTTP_" + name.upper().replace("-", "_")
     if "_" in name or key == "HTTP_PROXY" or name.lower() in CLAIMS:

@@ -6,9 +6,9 @@ import os
 import sys
 import time
 
+from spyglass_systemd.backends.wsgi.bounds import Limits
 from spyglass_systemd.backends.wsgi.files import FileWrapper
 from spyglass_systemd.backends.wsgi.framing import Rules
-from spyglass_systemd.backends.wsgi.head import Limits
 from spyglass_systemd.backends.wsgi.response import Date
 from spyglass_systemd.words.listener import AF_UNIX
 
