@@ -10,7 +10,7 @@ from spyglass_systemd.processes import template
 from spyglass_systemd.protocols import activation, apps, scoreboard, signals
 from spyglass_systemd.protocols.scoreboard import Scoreboard
 from spyglass_systemd.words import options
-from spyglass_systemd.words.errors import ConfigError, SpyglassError, UsageError
+from spyglass_systemd.words.errors import ActivationError, ConfigError, SpyglassError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,8 +48,11 @@ def run(argv: list[str]) -> int:
             raise
         trouble, settings = error, options.Settings(name="spyglass")
     listeners = activation.take(os.environ, os.getpid())
-    if trouble is None:
-        apps.leads(settings, listeners)
+    try:
+        if trouble is None:
+            apps.leads(settings, listeners)
+    except ActivationError as error:
+        trouble = error
     board = _board(settings)
     board.header[scoreboard.H_PYTHON_US] = python_us
     board.header[scoreboard.H_BEGAN] = int(began * 1e9)

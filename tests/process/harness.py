@@ -378,6 +378,13 @@ class Service:
 
         return eventually(check, f"{count} workers that accept")
 
+    def all_ready(self, count):
+        """Wait until `count` workers accept and serve nobody, and a Master that logs its steps has read so."""
+        for _ in range(count):
+            self.log.until("event=READY")
+        self.all_accept(count)
+        self.has_open(0)
+
     def in_flight(self, count=1):
         """Wait until the app has so many requests."""
         eventually(lambda: sum(row["in_flight"] for row in self.rows()) == count, f"{count} in flight")
@@ -421,7 +428,7 @@ class Service:
         if not (self.run / "scoreboard").exists():
             return []
         names = ("PID", "STATE", "GENERATION", "WORKER", "ACCEPTED", "OPEN", "REQUESTS", "IN_FLIGHT", "ANSWERED")
-        return [{name.lower(): row[getattr(scoreboard, name)] for name in names} for row in self.board()[1]]
+        return [{name.lower(): row[getattr(row_cells, name)] for name in names} for row in self.board()[1]]
 
 
 def _family(address):
@@ -446,11 +453,6 @@ def descriptors(pid):
         with contextlib.suppress(FileNotFoundError):
             found[int(link.name)] = str(link.readlink())
     return found
-
-
-def sockets(pid):
-    """The sockets that a process has open, as /proc names them."""
-    return [what for what in descriptors(pid).values() if what.startswith("socket:")]
 
 
 def said(answer):

@@ -337,6 +337,18 @@ def test_descriptors_that_come_with_nonsense_are_closed(stranger, nonsense):
     os.close(reader)
 
 
+def test_what_waits_for_one_who_is_hung_up_on_is_dropped_with_its_descriptors(stranger):
+    channel, theirs = stranger
+    fill(channel)
+    reader, writer = os.pipe()
+    channel.send(CARRIER, (writer,))
+    theirs.send(b"?")
+    assert channel.receive() == []
+    assert not channel.pending
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+
+
 def test_other_ancillary_data_is_passed_over(stranger):
     channel, theirs = stranger
     with socket.socket(fileno=os.dup(channel.fileno())) as sock:

@@ -53,7 +53,9 @@ def test_every_actor_is_named_as_in_the_log(roster):
 
 
 def test_a_worker_that_was_asked_for_has_no_process_yet():
-    worker = WorkerHandle(1, 1, Line(3), None, 1.0, "")
+    row = object()
+    worker = WorkerHandle(1, 1, Line(3), row, 1.0, "")
+    assert (worker.row, worker.born) == (row, 1.0)
     assert (worker.pid, worker.pidfd, worker.state) == (0, -1, BOOTING)
     assert (worker.status, worker.died, worker.reason, worker.trouble) == (None, None, "", ("", ""))
     assert not worker.doomed
@@ -67,6 +69,10 @@ def test_a_worker_that_was_asked_for_has_no_process_yet():
 def test_a_generation_imports_until_it_is_loaded(roster):
     generation = a_generation(roster, kinds=())
     assert not generation.loaded
+    assert (generation.born, generation.trouble) == (1.0, ("", ""))
+    assert not generation.broken
+    assert not generation.released
+    assert not generation.lost
     generation.load(0, ("wsgi",))
     assert generation.loaded
 
