@@ -88,7 +88,8 @@ def kind_of(app: Any, spec: str) -> str:
         if shape.takes(2):
             return "raw"
     elif shape.takes(2):
-        if all(name in known for name, known in zip(shape.names, _OF_A_HANDLER, strict=False)) and len(shape.names) > 1:
+        names = [name.lstrip("_") for name in shape.names]
+        if len(names) > 1 and all(name in known for name, known in zip(names, _OF_A_HANDLER, strict=False)):
             raise AppError(f"{spec}({', '.join(shape.names)}) may be WSGI or a raw handler of connections", hint=_HINT)
         return "wsgi"
     elif shape.takes(3) or shape.takes(1):

@@ -140,9 +140,14 @@ def test_an_app_is_told_by_what_it_is_called_with(app, kind):
     assert kind_of(app, "blog:app") == kind
 
 
-def test_a_handler_of_connections_is_not_guessed_at():
-    with pytest.raises(AppError, match=r"blog:handler\(connection, address\) may be WSGI or a raw handler") as caught:
-        kind_of(handler, "blog:handler")
+def careless(conn, _addr):
+    """Raw, and nobody can tell."""
+
+
+@pytest.mark.parametrize(("app", "names"), [(handler, "connection, address"), (careless, "conn, _addr")])
+def test_a_handler_of_connections_is_not_guessed_at(app, names):
+    with pytest.raises(AppError, match=rf"blog:handler\({names}\) may be WSGI or a raw handler") as caught:
+        kind_of(app, "blog:handler")
     assert "--kind" in caught.value.hint
 
 

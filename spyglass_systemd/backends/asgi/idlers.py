@@ -42,6 +42,7 @@ class _Stream:
         self._receive = receive
         self._send = send
         self._clock = asyncio.timeout(None)
+        self._over = False
 
     async def run(self, app: Any, scope: Any) -> None:
         try:
@@ -50,15 +51,19 @@ class _Stream:
         except TimeoutError:
             if not self._clock.expired():
                 raise
+        if self._clock.expired() and not self._over:
             await self.end()
 
     def moved(self) -> None:
         """From now on the stream may be silent for `limit` seconds."""
-        self._clock.reschedule(asyncio.get_running_loop().time() + self._limit)
+        if not self._clock.expired():  # else it is what the app says when it is cancelled
+            self._clock.reschedule(asyncio.get_running_loop().time() + self._limit)
 
     def over(self) -> None:
         """What comes after it is no stream."""
-        self._clock.reschedule(None)
+        self._over = True
+        if not self._clock.expired():
+            self._clock.reschedule(None)
 
     async def receive(self) -> Any:
         raise NotImplementedError

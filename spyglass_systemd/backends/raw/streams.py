@@ -9,6 +9,7 @@ from spyglass_systemd.backends import aio
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from typing import Any
 
     from spyglass_systemd.backends.base import Gate
     from spyglass_systemd.backends.preface import Introductions
@@ -38,6 +39,7 @@ class _Server:
         self._apps = {lead.listener.fd: lead.app for lead in leads}
         self._gate = gate
         self._drain = settings.drain
+        self._silence = settings.max_stream_idle
         self._introductions: Introductions | None = None
         if settings.proxy_protocol:
             from spyglass_systemd.backends.preface import Introductions  # noqa: PLC0415  # where it is asked for
@@ -58,7 +60,7 @@ class _Server:
             reader, writer = await self._open(connection, address)
             self._talking[reader] = writer
             try:
-                await self._apps[listener.fd](reader, writer)
+                await self._talk(self._apps[listener.fd], reader, writer)
             finally:
                 del self._talking[reader]
                 await _see_off(reader, writer)
@@ -84,6 +86,24 @@ class _Server:
         protocol = asyncio.StreamReaderProtocol(reader, loop=self._loop)
         transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, connection)
         return reader, self._introductions.writer(transport, protocol, reader, address)
+
+    async def _talk(self, app: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._silence is None:
+            await app(reader, writer)
+            return
+        async with asyncio.timeout(self._silence) as clock:
+            feed, write = reader.feed_data, writer.write
+
+            def moved() -> None:
+                if not clock.expired():
+                    clock.reschedule(self._loop.time() + self._silence)
+
+            reader.feed_data = lambda data: (moved(), feed(data))  # type: ignore[assignment, method-assign]
+            writer.write = lambda data: (moved(), write(data))  # type: ignore[assignment, method-assign]
+            try:
+                await app(reader, writer)
+            finally:
+                reader.feed_data, writer.write = feed, write  # type: ignore[method-assign]
 
     def _last_answers(self) -> None:
         self._loop.call_later(self._drain * _LAST_WORDS, self._end_input)

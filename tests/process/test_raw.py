@@ -1,0 +1,115 @@
+"""Raw handlers: blocking, of socketserver, and async; what they are given, how they end, and several apps at once."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from harness import eventually
+from speakers import Speaker, get
+
+ALL = [("lines:handler", "raw"), ("lines:Handler", "auto"), ("lines:stream", "auto")]
+BOTH = [ALL[0], ALL[2]]
+
+
+def woken(service, spec, kind, *more, words=b"hello\n", **how):
+    master = service("--workers", "1", "--threads", "4", "--kind", kind, *more, spec=spec, **how)
+    with Speaker(master).say(words) as first:
+        master.start()
+        first.until(words)
+    return master
+
+
+@pytest.mark.parametrize(("spec", "kind"), ALL)
+@pytest.mark.parametrize("family", ["path", "v4"])
+def test_a_handler_talks_and_then_the_app_sleeps(service, listener, spec, kind, family):
+    master = woken(service, spec, kind, "--idle", "0.2", listeners=[listener(family)])
+    with Speaker(master) as one:
+        one.say(b"one\ntwo\n").until(b"one\ntwo\n")
+        one.half_close()
+        assert one.end() == b""
+    assert master.wait() == 0
+    master.log.until("slept")
+
+
+def test_a_handler_that_may_be_wsgi_is_asked_for_its_kind(service):
+    master = service("--workers", "1", "--idle", "0.3", spec="lines:handler")
+    with Speaker(master).say(b"hello\n") as first:
+        master.start()
+        assert first.end() == b""  # no HTTP, so no 503
+    master.log.until("lines:handler(connection, _address) may be WSGI or a raw handler")
+    assert master.wait() == 69
+
+
+@pytest.mark.parametrize(("spec", "kind"), BOTH)
+def test_a_handler_that_fails_ends_one_connection(service, spec, kind):
+    master = woken(service, spec, kind)
+    with Speaker(master).say(b"hello\nfail\nmore than it reads\n") as one:
+        assert one.end() == b"hello\n"
+    master.log.until("handler_failed")
+    master.log.until("ValueError: broken")
+    with Speaker(master).say(b"still here\n") as one:
+        one.until(b"still here\n")
+    eventually(lambda: [(row["open"], row["in_flight"]) for row in master.rows()] == [(0, 0)])
+    assert "worker_died" not in master.log
+
+
+def test_nobody_is_accepted_while_all_threads_are_at_work(service):
+    master = woken(service, "lines:handler", "raw", "--threads", "2")
+    with Speaker(master).say(b"a\n") as a, Speaker(master).say(b"b\n") as b, Speaker(master).say(b"c\n") as c:
+        a.until(b"a\n")
+        b.until(b"b\n")
+        master.has_open(2)
+        a.half_close()
+        c.until(b"c\n")
+
+
+@pytest.mark.parametrize(("spec", "kind"), ALL)
+def test_a_talk_without_end_sees_the_end_of_its_input_when_drain_is_nearly_over(service, spec, kind):
+    master = woken(service, spec, kind, "--drain", "1")
+    with Speaker(master).say(b"hello\n") as one:
+        one.until(b"hello\n")
+        master.signal(signal.SIGTERM)
+        one.say(b"again\n").until(b"again\n")
+        assert one.end() == b""
+    assert master.wait() == 0
+    assert "worker_died" not in master.log
+
+
+SEVERAL = """
+async def push(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+        await send({"type": "http.response.body", "body": b"push"})
+
+def site(environ, start_response):
+    start_response("200 OK", [("Content-Length", "4")])
+    return [b"site"]
+
+def echo(connection, address):
+    connection.sendall(connection.recv(4096))
+"""
+
+
+def test_each_listener_leads_to_its_app_of_whatever_kind(service, listener, tmp_path):
+    """One Master, one Template, one decision to sleep."""
+    config = tmp_path / "blog.toml"
+    config.write_text(
+        'idle = "500ms"\nworkers = 1\n'
+        '[listeners.site]\napp = "blog:site"\n[listeners.push]\napp = "blog:push"\n'
+        '[listeners.echo]\napp = "blog:echo"\nkind = "raw"\n'
+    )
+    listeners = [listener("v4") for _ in range(3)]
+    master = service(app=SEVERAL, config=config, listeners=listeners, names="site:push:echo")
+    asked = []
+    for address, words in zip(master.addresses, (get(close=True), get(close=True), b"echo"), strict=True):
+        master.addresses[0] = address
+        asked.append(Speaker(master).say(words))
+    master.start()
+    assert [one.end()[-4:] for one in asked] == [b"site", b"push", b"echo"]
+    for one in asked:
+        one.close()
+    assert len(master.all_accept(3)) == 3
+    assert len(master.templates) == 1
+    assert master.wait() == 0
+    master.log.until("slept")
