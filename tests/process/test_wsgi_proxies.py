@@ -9,6 +9,7 @@ import socket
 import pytest
 from wsgi_worker import serving
 
+from spyglass_systemd.backends.base import FINAL
 from spyglass_systemd.backends.proxy import SIGNATURE
 from spyglass_systemd.words.reports import Said
 
@@ -219,7 +220,8 @@ def test_who_has_only_introduced_himself_is_answered_before_the_worker_leaves():
     with serving(app, proxy_protocol=True) as worker, worker.connect() as client:
         client.send(V1)
         worker.eventually(lambda: worker.row.open)
-        worker.quiesce(1)
+        worker.quiesce(FINAL)
+        worker.eventually(lambda: worker.row.state == 3)
         client.get()
         response = client.response()
         assert (response.code, response.header("Connection")) == (200, "close")

@@ -13,8 +13,16 @@ if TYPE_CHECKING:
     from spyglass_systemd.policy.forwarded import Origin
     from spyglass_systemd.words.options import Settings
 
-_CLAIMS = frozenset(name.encode() for name in CLAIMS)
 _SECURE = {"http": "ws", "https": "wss"}
+
+
+def _spellings(name: str) -> list[str]:
+    """With each `-` as `_` too: many take `x_forwarded_for` for the same field."""
+    word, dash, rest = name.partition("-")
+    return [word + mark + end for mark in "-_" for end in _spellings(rest)] if dash else [word]
+
+
+_CLAIMS = frozenset(spelling.encode() for name in CLAIMS for spelling in _spellings(name))
 
 
 class Origins:
@@ -25,16 +33,13 @@ class Origins:
         self._trust = Trust(settings.trusted_proxies, settings.trusted_fields)
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
-        if scope["type"] != "lifespan":
-            for name, _ in scope["headers"]:
-                if name in _CLAIMS or b"_" in name:  # many take `x_forwarded_for` for the same field
-                    self._settle(scope)
-                    break
+        if scope["type"] != "lifespan" and not _CLAIMS.isdisjoint(dict(scope["headers"])):  # one look, in C
+            self._settle(scope)
         return self._app(scope, receive, send)
 
     def _settle(self, scope: Any) -> None:
         came = scope["headers"]
-        scope["headers"] = [field for field in came if field[0].replace(b"_", b"-") not in _CLAIMS]
+        scope["headers"] = [field for field in came if field[0] not in _CLAIMS]
         client = scope.get("client")
         told = [(name.decode("latin-1"), value.decode("latin-1").strip(" \t")) for name, value in came]
         origin = resolve(client[0] if client else "", told, self._trust)
