@@ -3,7 +3,8 @@
 # Usage: ./dev test [PYTEST ARGUMENTS]
 #
 # Without arguments: all of tests/unit, tests/process and tests/test_project.py; words, sd, protocols and policy must be
-# covered to the last branch. With arguments: pytest with these, no gate, e.g.
+# covered to the last branch; and as root the short ones of tests/system (see ./dev system). With arguments: pytest with
+# these, no gate, e.g.
 #   ./dev test tests/unit/test_reports.py -k text
 #   ./dev test -p no:randomly          in file order
 # The seed of a random order is printed in the first lines; --randomly-seed=N repeats it.
@@ -15,3 +16,8 @@ fi
 .venv/bin/python -m coverage run -m pytest tests/unit tests/process tests/test_project.py
 .venv/bin/python -m coverage combine --quiet
 .venv/bin/python -m coverage report
+if [[ $(id -u) == 0 ]]; then
+    SPYGLASS_CYCLES=10 ./dev system -m "not long"
+else
+    printf 'Not root: tests/system is left out.\n'
+fi

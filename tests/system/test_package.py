@@ -86,6 +86,7 @@ def test_installing_it_starts_nothing(fresh, packages):
     assert fresh.run("stat", "-c", "%U %a", "/etc/spyglass", "/run/spyglass").out.split("\n") == ["root 755"] * 2
 
 
+@pytest.mark.long
 def test_an_upgrade_and_a_downgrade_lose_no_request(fresh, packages, next_packages):
     install(fresh, packages)
     app, asleep = Site(fresh, "serves", **NEVER), Site(fresh, "sleeps", **QUICK)
@@ -129,6 +130,7 @@ def test_a_removal_closes_the_listeners_and_a_purge_leaves_what_apps_keep(fresh,
     assert (fresh.root / kept[1:]).exists()
 
 
+@pytest.mark.long
 def test_what_debian_would_test_passes(fresh, packages):
     install(fresh, packages)
     shutil.copy(ROOT / "debian" / "tests" / "life", fresh.root / "root/life")

@@ -49,6 +49,7 @@ def with_drop_in(app, name):
     app.machine.run("systemctl", "daemon-reload")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", LOOSER)
 def test_what_a_drop_in_loosens_is_forbidden_without_it(site, name):
     app = site(**NEVER)
@@ -59,6 +60,7 @@ def test_what_a_drop_in_loosens_is_forbidden_without_it(site, name):
     assert tried(app, LOOSER[name]) is True
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", TIGHTER)
 def test_what_a_drop_in_tightens_is_allowed_without_it(site, name):
     app = site(**NEVER)
@@ -100,6 +102,7 @@ def test_set_user_id_programs_work_where_that_is_said(site):
     assert tried(app, source) is True
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_systemd_understands_each_drop_in(site, name):
     app = site(**NEVER)
