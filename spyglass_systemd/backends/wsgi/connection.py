@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import _socket
 from math import inf
-from time import monotonic
 
 from spyglass_systemd.backends.wsgi import refusal
-from spyglass_systemd.backends.wsgi.farewell import Farewell
 from spyglass_systemd.backends.wsgi.framing import BODY, NOTHING
 from spyglass_systemd.backends.wsgi.refusal import Refusal
+from spyglass_systemd.backends.wsgi.wire import ANSWER, CLOSED, FAREWELL, FRESH, IDLE, IN, LOST, OUT, REQUEST, Wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import _socket
     from collections.abc import Callable
     from typing import Any
 
@@ -25,60 +24,30 @@ if TYPE_CHECKING:
 # His own connection. A request is given to the app when it is whole, body and all; a response that the client does not
 # take waits in his outlet, and the app's iterable waits with it, suspended. Nobody else waits for either.
 
-FRESH, IDLE, REQUEST, ANSWER, FAREWELL, CLOSED = range(6)
-# FRESH: nothing has come yet. IDLE: between two requests. REQUEST: one is coming in. ANSWER: the app runs, or its
-# response goes out. FAREWELL: we have said our last word.
-
-IN, OUT, LOST = 0x001, 0x004, 0x018  # <sys/epoll.h>: EPOLLIN, EPOLLOUT, EPOLLERR | EPOLLHUP
-
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _READ = 64 * 1024
 _LAST_CALL = 1.0  # seconds for a request that is already on its way when we want to close
 _STALL = 30.0  # seconds in which a client must take something of his answer
 _SLOWEST = 500  # bytes a second of a body that is coming in
-_RESET = b"\1\0\0\0\0\0\0\0"  # struct linger: on, for 0 seconds
 
 
-class Connection:
+class Connection(Wire):
     """One accepted socket, for `app`.
 
-    `deadline` is when `expire` is due; `running`: the exchange is with a thread of the pool.
+    `running`: the exchange is with a thread of the pool.
     """
 
-    __slots__ = (
-        "_farewell",
-        "_heard",
-        "_loop",
-        "_mask",
-        "app",
-        "began_ns",
-        "deadline",
-        "exchange",
-        "fd",
-        "framing",
-        "outlet",
-        "running",
-        "sock",
-        "state",
-    )
+    __slots__ = ("_heard", "app", "began_ns", "exchange", "running")
 
     def __init__(
         self, loop: Loop, sock: _socket.socket, framing: Framing, outlet: Outlet, app: Callable[..., Any]
     ) -> None:
-        self._loop = loop
+        super().__init__(loop, sock, framing, outlet)
         self.app = app
-        self.sock = sock
-        self.fd = sock.fileno()
-        self.framing = framing
-        self.outlet = outlet
-        self.state = FRESH
-        self.deadline = inf
         self.exchange: Exchange | None = None
         self.running = False
         self.began_ns = 0  # when its request was given to the app, for the access log
-        self._mask = -1  # what epoll watches; -1: it does not know us
         self._heard = -1  # bytes of a body when the clock was last set; -1: the head is not whole
-        self._farewell: Farewell | None = None
 
     # ### What the loop calls
 
@@ -228,7 +197,11 @@ class Connection:
         self.exchange = None
         loop.answered(self, exchange)
         if exchange.broken or self.outlet.short:
-            self._break_off(exchange)
+            # It ended too early. Chunks and Content-Length show that; else only an RST can.
+            if exchange.endless:
+                self._break_off()
+            else:
+                self._goodbye()
         elif exchange.keep:
             self.state = IDLE
             loop.arm(self, _LAST_CALL if loop.service.closing else loop.service.keepalive)
@@ -238,39 +211,3 @@ class Connection:
                 self._watch(IN)
         else:
             self._goodbye(at_once=not exchange.request.keep and not self.framing.rest)
-
-    def _break_off(self, exchange: Exchange) -> None:
-        """The response ended too early. Chunks and Content-Length show that; else only an RST can."""
-        if exchange.endless:
-            self.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, _RESET)
-            self._close()
-        else:
-            self._goodbye()
-
-    # ### The end
-
-    def _goodbye(self, *, at_once: bool = False) -> None:
-        self.state = FAREWELL
-        self._farewell = Farewell(self.sock, monotonic(), at_once=at_once)
-        self._linger()
-
-    def _linger(self) -> None:
-        farewell, now = self._farewell, monotonic()
-        if farewell is None or farewell.over(now):
-            self._close()
-        else:
-            self._loop.arm(self, farewell.until - now)
-            self._watch(IN)
-
-    def _close(self) -> None:
-        self.state = CLOSED
-        self.framing.close()
-        self.outlet.lose()
-        self._watch(-1)  # close(2) is not enough for epoll where a child of the app has a copy of the descriptor
-        self._loop.forget(self)
-        self.sock.close()
-
-    def _watch(self, mask: int) -> None:
-        if mask != self._mask:
-            self._loop.watch(self.fd, self._mask, mask)
-            self._mask = mask

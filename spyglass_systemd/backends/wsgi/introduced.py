@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from spyglass_systemd.backends import proxy
-from spyglass_systemd.backends.wsgi.connection import IN, Connection
+from spyglass_systemd.backends.wsgi.connection import Connection
+from spyglass_systemd.backends.wsgi.wire import IN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

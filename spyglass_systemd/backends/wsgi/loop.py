@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from spyglass_systemd.backends.base import Gate
     from spyglass_systemd.backends.wsgi.head import Request
     from spyglass_systemd.backends.wsgi.pool import Pool
+    from spyglass_systemd.backends.wsgi.wire import Wire
     from spyglass_systemd.words.listener import Lead
     from spyglass_systemd.words.options import Settings
 
@@ -170,7 +171,7 @@ class Loop:
 
     # ### What a connection asks for
 
-    def arm(self, connection: Connection, seconds: float) -> None:
+    def arm(self, connection: Wire, seconds: float) -> None:
         """Have it `expire` in `seconds`."""
         deadline = connection.deadline = monotonic() + seconds
         self._sweep_at = min(self._sweep_at, deadline)
@@ -184,7 +185,7 @@ class Loop:
         else:
             self._epoll.modify(fd, mask)
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: Wire) -> None:
         """It is about to be closed."""
         del self._connections[connection.fd]
         self._gate.closed()
