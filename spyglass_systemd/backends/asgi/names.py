@@ -179,6 +179,13 @@ def abort(protocol: Any) -> None:
         protocol.transport.abort()
 
 
+def paths_have_root(installed: str) -> bool:
+    """Whether the path of a scope begins with its root_path, as ASGI has it: from uvicorn 0.26 on."""
+    major, _, rest = installed.partition(".")
+    minor = rest.partition(".")[0]
+    return not (major == "0" and minor.isdecimal() and int(minor) < 26)
+
+
 def version() -> str:
     """The installed uvicorn's version, for messages."""
     module = sys.modules.get("uvicorn")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spyglass_systemd.backends.asgi import names
 from spyglass_systemd.policy.forwarded import Trust, resolve
 from spyglass_systemd.words.claims import CLAIMS
 from spyglass_systemd.words.hosts import split_host
@@ -31,6 +32,7 @@ class Origins:
     def __init__(self, app: Any, settings: Settings) -> None:
         self._app = app
         self._trust = Trust(settings.trusted_proxies, settings.trusted_fields)
+        self._paths_have_root = names.paths_have_root(names.version())
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         if scope["type"] != "lifespan" and not _CLAIMS.isdisjoint(dict(scope["headers"])):  # one look, in C
@@ -45,6 +47,8 @@ class Origins:
         origin = resolve(client[0] if client else "", told, self._trust)
         if origin is not None:
             _tell(scope, origin)
+            if origin.prefix:
+                _mount(scope, origin.prefix, in_path=self._paths_have_root)
 
 
 def _tell(scope: Any, origin: Origin) -> None:
@@ -63,14 +67,14 @@ def _tell(scope: Any, origin: Origin) -> None:
             name, port = split_host(host, scope["scheme"])
             scope["server"] = (name, int(port) if port.isdecimal() else None)
     scope["headers"] = headers + [(name.encode(), value.encode("latin-1")) for name, value in origin.fields]
-    if origin.prefix:
-        _mount(scope, origin.prefix)
 
 
-def _mount(scope: Any, prefix: str) -> None:
-    """At `prefix` in place of `root_path`. The path of a scope begins with its root_path."""
+def _mount(scope: Any, prefix: str, *, in_path: bool) -> None:
+    """At `prefix` in place of `root_path`; what routes by the path expects it there, or not, as uvicorn does it."""
     mounted = scope.get("root_path", "")
     scope["root_path"] = prefix
+    if not in_path:
+        return
     scope["path"] = prefix + scope["path"].removeprefix(mounted)
     if scope.get("raw_path") is not None:
         scope["raw_path"] = prefix.encode() + scope["raw_path"].removeprefix(mounted.encode())
