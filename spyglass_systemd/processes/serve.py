@@ -46,7 +46,7 @@ def run(argv: list[str]) -> int:
     except (UsageError, ConfigError) as error:
         if "LISTEN_FDS" not in os.environ:
             raise
-        trouble, settings = error, options.Settings(name="spyglass")
+        trouble, settings = error, options.Settings(name=_name(argv))
     listeners = activation.take(os.environ, os.getpid())
     try:
         if trouble is None:
@@ -106,6 +106,17 @@ def _settle(argv: list[str]) -> Settings:
 
         file = config.read(str(flags["config"]))
     return options.settle(flags, file)
+
+
+def _name(argv: list[str]) -> str:
+    """What `--name` calls the app, which is known whatever else is wrong."""
+    try:
+        for option, value, _ in options.scan(argv, "serve"):
+            if option is not None and option.key == "name":
+                return str(value)
+    except UsageError:
+        pass
+    return "spyglass"
 
 
 def _board(settings: Settings) -> Scoreboard:

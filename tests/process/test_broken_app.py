@@ -202,6 +202,15 @@ def test_a_broken_configuration_is_answered_for_until_it_is_mended(service, tmp_
     assert master.wait() == 0
 
 
+def test_a_broken_configuration_is_told_under_the_name_of_the_app(service, tmp_path):
+    config = tmp_path / "blog.toml"
+    config.write_text("workers = many")
+    master = service(config=config)
+    with master.start(waiting="") as connection:
+        assert connection.read().status == 503
+    assert master.log.until(" failed ").startswith("knife master ")
+
+
 def test_a_configuration_that_is_missing_is_answered_for_until_it_is_there(service, tmp_path):
     config = tmp_path / "blog.toml"
     master = service(config=config, around=IMPATIENT)
