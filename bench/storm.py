@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import client
@@ -53,16 +54,21 @@ class Shot:
         self.split = dice.choice((0, 0, 20))
 
 
+Shoot = Callable[[tuple[str, int] | str, Shot], client.Answer]  # raises client.Lost
+
+
 class Lookout:
     """`spyglass lookout` on one listener, and what it and its Masters said, counted by event."""
 
-    def __init__(self, python: str, address: tuple[str, int] | str, *, workers: int, idle: float) -> None:
+    def __init__(
+        self, python: str, address: tuple[str, int] | str, *, workers: int, idle: float, app: tuple[str, ...]
+    ) -> None:
         self.events: Counter[str] = Counter()
         self.tail: list[str] = []
         self._listening = threading.Event()
         listen = f"unix:{address}" if isinstance(address, str) else f"{address[0]}:{address[1]}"
         command = [python, "-m", "spyglass_systemd", "lookout", "--listen", listen, "--workers", str(workers)]
-        command += ["--idle", f"{idle:g}", "--min-awake", "0", "who:app"]
+        command += ["--idle", f"{idle:g}", "--min-awake", "0", *app]
         self._leader = processes.start(command, cwd=APPS, out=subprocess.PIPE)
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -133,21 +139,33 @@ class Tally:
 
 
 def storm(
-    *, unix: bool, workers: int, sleeps: int, idle: float = 0.03, limit: float = 600.0, seed: int = 0, python: str = ""
+    *,
+    unix: bool,
+    workers: int,
+    sleeps: int,
+    idle: float = 0.03,
+    limit: float = 600.0,
+    seed: int = 0,
+    python: str = "",
+    app: tuple[str, ...] = ("who:app",),
+    shoot: Shoot | None = None,
 ) -> Tally:
-    """Shoot until the app has slept `sleeps` times or `limit` seconds are over. The Tally says what came of it."""
+    """Shoot until the app has slept `sleeps` times or `limit` seconds are over. The Tally says what came of it.
+
+    `app` is the app and its options, `shoot` sends one shot: an HTTP request, where nothing else is said.
+    """
     dice = random.Random(seed)
     tally = Tally(f"{'Unix' if unix else 'TCP'}, {workers} worker{'s' if workers > 1 else ''}")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="storm-") as folder, concurrent.futures.ThreadPoolExecutor(SHOTS) as pool:
         address = str(Path(folder, "s")) if unix else ("127.0.0.1", processes.free_port())
-        lookout = Lookout(python or sys.executable, address, workers=workers, idle=idle)
+        lookout = Lookout(python or sys.executable, address, workers=workers, idle=idle, app=app)
         lookout.wait()
         try:
             aim, template = idle, b""
             last = time.monotonic()
             while lookout.events["lookout slept"] < sleeps and time.monotonic() < began + limit:
-                answers = _volley(pool, address, _plan(last, aim, tally.volleys, dice), tally)
+                answers = _volley(pool, address, _plan(last, aim, tally.volleys, dice), tally, shoot or _shoot)
                 last = max([answer.done for answer in answers], default=time.monotonic())
                 parents = [answer.body.split()[0] for answer in sorted(answers, key=lambda each: each.done)]
                 slept = any(parent != template for parent in parents)
@@ -170,11 +188,11 @@ def _plan(last: float, aim: float, volley: int, dice: random.Random) -> list[Sho
 
 
 def _volley(
-    pool: concurrent.futures.Executor, address: tuple[str, int] | str, shots: list[Shot], tally: Tally
+    pool: concurrent.futures.Executor, address: tuple[str, int] | str, shots: list[Shot], tally: Tally, shoot: Shoot
 ) -> list[client.Answer]:
     tally.volleys += 1
     answers = []
-    for future in [pool.submit(_shoot, address, shot) for shot in shots]:
+    for future in [pool.submit(shoot, address, shot) for shot in shots]:
         try:
             answers.append(future.result())
         except client.Lost as lost:
