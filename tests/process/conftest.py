@@ -49,8 +49,8 @@ def service(tmp_path, listener):
     left = []
     for one in made:
         if one.process is not None:
-            ended = one.process.poll() is not None
-            left += one.members() if ended else []
+            if one.process.poll() is not None:
+                left += one.stragglers()
             one.kill_all()
             sys.stdout.write(f"{one.log}\n{one.letters}\n")  # shown where the test has failed
     assert not left

@@ -408,6 +408,14 @@ class Service:
                         found.append(int(entry.name))
         return found
 
+    def stragglers(self):
+        """Who is still there of a session whose leader has ended, and does not leave either."""
+        try:
+            eventually(lambda: not self.members())
+        except AssertionError:
+            return self.members()
+        return []
+
     def kill_all(self):
         for pid in self.members():
             with contextlib.suppress(ProcessLookupError):

@@ -103,8 +103,10 @@ def test_an_app_that_cannot_be_loaded_in_a_worker_is_a_broken_app(service):
 def test_a_worker_that_has_stopped_answering_a_quiesce_is_replaced_not_waited_for_for_ever(service):
     """SIGSTOP: it holds nobody, and does not answer."""
     impatient = AROUND.format(before="from spyglass_systemd.processes import vigil; vigil._PROOF_LIMIT = 0.2", after="")
-    master = wake(service("--idle", "0.3", around=impatient))
-    master.has_open(0)
+    master = service("--idle", "0.3", "--log-level", "debug", around=impatient)
+    with master.start(waiting="say(1)") as connection:
+        assert said(connection.read()) == [1]
+    master.all_ready(2)
     stopped = master.workers[0]
     stopped.kill(signal.SIGSTOP)
     assert 'reason="did not answer a quiesce"' in master.log.until("worker_died")
@@ -123,7 +125,7 @@ def test_when_the_template_dies_its_workers_serve_on_until_others_have_come(serv
         template.kill()
         assert 'how="signal SIGKILL"' in master.log.until("template_died")
         master.log.until("reloaded")
-        assert master.ask("say(os.getppid())") == [master.template.pid]
+        eventually(lambda: master.ask("say(os.getppid())") == [master.template.pid])
         with gate.open("w"):
             pass
         assert said(connection.read()) == ["answered"]

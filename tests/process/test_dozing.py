@@ -34,8 +34,7 @@ def test_an_app_that_dozes_takes_a_reload_and_a_stop(service):
     master, _, template = dozing(service, "--idle", "60")
     master.signal(1)
     master.log.until("reloaded")
-    ((_, imported_by),) = master.ask("say([os.getpid(), IMPORTED_BY])")
-    assert imported_by != template
+    eventually(lambda: master.ask("say(IMPORTED_BY)") != [template])  # the old one may take one more in leaving
     master.log.until("dozed")
     assert master.stop() == 0
 

@@ -141,8 +141,7 @@ def test_nothing_is_forked_while_all_are_asked_to_be_quiet(service):
     master = service("--idle", "0.3", "--log-level", "debug")
     with master.start(waiting="say(1)") as connection:
         connection.read()
-    master.all_accept(2)
-    master.has_open(0)
+    master.all_ready(2)
     workers = master.workers
     for worker in workers:
         worker.kill(signal.SIGSTOP)
@@ -164,7 +163,7 @@ def test_a_master_that_was_stopped_for_longer_than_the_import_took_believes_what
         "--import-timeout", "1", "--pythonpath", str(APPS), app=f"open({str(gate)!r}).close()\nfrom knife import app"
     )
     with master.start(waiting="say(os.getppid())") as connection:
-        eventually(lambda: master.templates)
+        master.letters.until("EXTEND_TIMEOUT_USEC=")
         os.kill(master.pid, signal.SIGSTOP)
         with gate.open("w"):
             pass

@@ -20,8 +20,7 @@ def quiescing(service):
         master = service("--idle", "0.3", "--log-level", "debug", *options, **more)
         with master.start(waiting="say(1)") as connection:
             connection.read()
-        master.all_accept(2)
-        master.has_open(0)
+        master.all_ready(2)
         stopped = master.workers[:stop]
         for worker in stopped:
             worker.kill(signal.SIGSTOP)
@@ -73,8 +72,7 @@ def test_who_was_accepted_between_the_decision_and_the_question_calls_it_off(ser
     master = service("--idle", "0.3", "--workers", "1", "--log-level", "debug", "--header-timeout", "60")
     with master.start(waiting="say(1)") as connection:
         connection.read()
-    master.all_accept(1)
-    master.has_open(0)
+    master.all_ready(1)
     (worker,) = master.workers
     worker.kill(signal.SIGSTOP)
     with master.connect() as silent:

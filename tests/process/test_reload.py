@@ -40,6 +40,11 @@ def body(master):
     return master.request().body.split()[0].decode()
 
 
+def becomes(master, version):
+    """The new code answers: soon, for an old worker may take one more in leaving."""
+    eventually(lambda: {body(master) for _ in range(5)} == {version})
+
+
 def reload_header(master):
     header, _ = master.board()
     return header[scoreboard.H_RELOAD_DONE], header[scoreboard.H_RELOAD_RESULT]
@@ -54,7 +59,7 @@ def test_a_reload_serves_the_new_code_and_lets_the_old_go(service, deploy):
     master.signal(signal.SIGHUP)
     assert re.search(r"^RELOADING=1\nMONOTONIC_USEC=\d+$", master.letters.until("RELOADING=1"))
     master.letters.until("READY=1")
-    assert body(master) == "v2"
+    becomes(master, "v2")
     for process in old:
         assert process.wait()
     master.all_accept(2)
@@ -83,7 +88,7 @@ def test_a_request_under_way_is_answered_by_the_generation_that_has_it(service, 
         (busy,) = [row["pid"] for row in master.rows() if row["in_flight"]]
         master.signal(signal.SIGHUP)
         master.log.until("reloaded")
-        assert master.ask("say(os.getpid())") != [busy]
+        assert master.ask("say(os.getpid())") != [busy]  # that one is busy
         with gate.open("w"):
             pass
         assert said(connection.read()) == ["answered", busy]
@@ -126,7 +131,7 @@ def test_a_reload_of_broken_code_keeps_the_old(service, deploy, broken):
     deploy(version(2))
     master.signal(signal.SIGHUP)
     master.log.until("reloaded")
-    assert body(master) == "v2"
+    becomes(master, "v2")
     assert reload_header(master) == (2, 0)
 
 
@@ -157,7 +162,7 @@ def test_reloads_that_come_during_one_are_remembered_once(service, deploy, gate)
         eventually(lambda: len(master.templates) == 2)
     with gate.open("w"):
         deploy(version(3))
-    eventually(lambda: body(master) == "v3")
+    becomes(master, "v3")
     eventually(lambda: reload_header(master)[0] == 2)
     master.all_accept(2)
     assert reload_header(master) == (2, 0)
@@ -173,7 +178,7 @@ def test_a_reload_while_the_app_is_imported_comes_after_it(service, deploy, gate
             deploy(version(2))
         assert connection.read().status == 200
     master.log.until("reloaded")
-    assert body(master) == "v2"
+    becomes(master, "v2")
 
 
 @pytest.mark.usefixtures("sd")
@@ -200,7 +205,7 @@ def test_a_reload_takes_up_the_configuration_anew(service, tmp_path):
     master.signal(signal.SIGHUP)
     master.log.until("reloaded")
     master.all_accept(3)
-    assert master.ask("say(os.environ['COLOUR'])") == ["red"]
+    eventually(lambda: master.ask("say(os.environ.get('COLOUR'))") == ["red"])
     config.write_text("workers = many")
     master.signal(signal.SIGHUP)
     assert "is not TOML" in master.log.until("reload_failed")
@@ -220,7 +225,7 @@ def test_a_deploy_by_symbolic_link_loads_the_new_release(service, tmp_path):
     current.symlink_to("release2")
     master.signal(signal.SIGHUP)
     master.log.until("reloaded")
-    assert body(master) == "v2"
+    becomes(master, "v2")
 
 
 def test_no_one_falls_asleep_while_a_new_generation_is_imported(service, deploy, gate):
@@ -238,8 +243,10 @@ def test_no_one_falls_asleep_while_a_new_generation_is_imported(service, deploy,
 
 
 def test_a_reload_called_for_while_all_are_asked_to_be_quiet_is_done(service, deploy):
-    master = wake(service("--idle", "0.3", "--log-level", "debug", app=version(1)))
-    master.has_open(0)
+    master = service("--idle", "0.3", "--log-level", "debug", app=version(1))
+    with master.start(waiting="") as connection:
+        assert connection.read().status == 200
+    master.all_ready(2)
     for worker in master.workers:
         worker.kill(signal.SIGSTOP)
     master.log.until("do=QUIESCE")

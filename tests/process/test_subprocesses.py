@@ -96,8 +96,7 @@ say(os.getpid())
     master = service("--idle", "0.3", "--log-level", "debug")
     with master.start(waiting=source) as connection:
         (working,) = said(connection.read())
-    master.all_accept(2)
-    master.has_open(0)
+    master.all_ready(2)
     (other,) = [worker for worker in master.workers if worker.pid != working]
     other.kill(signal.SIGSTOP)
     master.log.until("do=QUIESCE")
