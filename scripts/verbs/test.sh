@@ -8,7 +8,7 @@
 #   ./dev test tests/unit/test_reports.py -k text
 #   ./dev test -p no:randomly          in file order
 # The seed of a random order is printed in the first lines; --randomly-seed=N repeats it.
-set_up
+set_up nginx:nginx-light
 if (($#)); then
     exec .venv/bin/python -m pytest "$@"
 fi
