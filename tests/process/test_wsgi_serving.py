@@ -261,6 +261,24 @@ def test_each_chunk_is_sent_before_the_next_is_asked_for(threads, tmp_path):
         assert client.chunk() == b""
 
 
+def test_a_large_chunk_is_sent_whole_before_the_next_is_asked_for(threads, tmp_path):
+    os.mkfifo(tmp_path / "go")
+
+    def stream(_environ, start_response):
+        start_response("200 OK", [])
+        yield bytes(8 << 20)  # more than the kernel takes at once
+        (tmp_path / "go").read_bytes()
+        yield b"last"
+
+    with serving(stream, threads=threads) as worker, worker.connect(small=True) as client:
+        client.get()
+        client.head()
+        assert client.chunk() == bytes(8 << 20)
+        (tmp_path / "go").write_bytes(b"x")
+        assert client.chunk() == b"last"
+        assert client.chunk() == b""
+
+
 def test_what_write_is_given_is_sent_at_once(threads, tmp_path):
     os.mkfifo(tmp_path / "go")
 
@@ -371,6 +389,7 @@ def test_a_header_that_would_split_a_response_is_a_500(threads):
 def test_the_access_log_has_a_line_for_each_request(threads):
     with serving(echo, threads=threads, access_log=True) as worker:
         worker.ask(b'GET /a"b HTTP/1.1\r\nHost: a\r\nUser-Agent: x\r\nReferer: y\r\nConnection: close\r\n\r\n')
+        worker.eventually(lambda: worker.row.done == 1)
         worker.ask(b"GET /\r\n\r\n")
         worker.end()
         first, second = worker.logged.splitlines()

@@ -29,7 +29,7 @@ _HOSTS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
 
 class Worker:
-    """Serves `app`; `prepare` runs in its process first. What it writes to stderr is in `said`, to stdout in `logged`."""
+    """Serves `app`; `prepare` runs in its process first. Its stderr is `said`, its stdout `logged`."""
 
     def __init__(self, app, *, family=socket.AF_INET, backlog=1024, prepare=None, quota=0, listener=None, **settings):
         self._files = contextlib.ExitStack()
@@ -45,8 +45,8 @@ class Worker:
         self.board = Scoreboard.create("", 1, os.getpid())
         self.row = self.board.rows[0]
         self.channel, theirs = control.pair()
-        self._err = self._files.enter_context(tempfile.TemporaryFile("w+"))
-        self._out = self._files.enter_context(tempfile.TemporaryFile("w+"))
+        self._err = self._files.enter_context(tempfile.TemporaryFile("w+"))  # noqa: SIM115  # it is entered
+        self._out = self._files.enter_context(tempfile.TemporaryFile("w+"))  # noqa: SIM115
         self.reports = []
         self.status = None
         self._quiesces = 0
@@ -66,7 +66,8 @@ class Worker:
             self.channel.close()
             os.dup2(self._err.fileno(), 2)
             os.dup2(self._out.fileno(), 1)
-            sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
+            # They live as long as the process.
+            sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", 1)
             gc.freeze()
             settings = Settings(app="x:y", **settings)
             if prepare:
