@@ -34,7 +34,10 @@ def _run(words: list[str]) -> int:
         if "--help" in options or "-h" in options:
             return _help(verb)
         if verb == "serve":  # every wake passes here
-            from spyglass_systemd.processes import serve  # noqa: PLC0415  # one verb is run, one is imported
+            from spyglass_systemd.protocols import imports  # noqa: PLC0415  # one verb is run, one is imported
+
+            imports.install()
+            from spyglass_systemd.processes import serve  # noqa: PLC0415  # the first to gain by it
 
             return serve.run(rest)
         from spyglass_systemd.cli import lookout  # noqa: PLC0415
