@@ -97,10 +97,11 @@ class Vigil:
         return Event.DRAIN_OVER if alarm.due(self.drain_over) else None
 
     def _awake(self, alarm: Alarm) -> Event | None:
-        """Whether the app may doze, or sleep. Not while a process imports, boots or leaves."""
+        """Whether the app may doze, or sleep. Not while a process imports, boots or leaves, nor while all are dead."""
         if self._crew.roster.successor is None and alarm.due(self._succession.at):
             return Event.RELOAD
-        if self._crew.roster.unsettled:
+        roster = self._crew.roster
+        if roster.unsettled or roster.current is None or not roster.current.accepting:
             return None
         seen = self._board.snapshot()
         left = self._policy.dozes_in(seen, self._armed, alarm.now)

@@ -214,7 +214,12 @@ class Workforce:
         """The first one that dies is replaced at once; those that go on dying are waited for."""
         now = time.monotonic()
         self._failures = respawn.in_a_row(self._failures, now - worker.born)
-        self._respawn_at = now + self.pause(self._failures)
+        pause = self.pause(self._failures)
+        if worker.state == ACCEPTING:
+            # The app works: it was a request that killed this one. Whoever comes next has another, and must not wait
+            # for half a minute because somebody before him asked again and again for what kills.
+            pause = min(pause, self.pause(2))
+        self._respawn_at = now + pause
         if self.proof is not None:
             self._post(Event.STIRRED)
         alike = [other for other in generation.accepting if other.kind == worker.kind]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
-from harness import AROUND, Process, eventually, said, take_time, wait_at
+from harness import AROUND, IMPATIENT, Process, eventually, said, take_time, wait_at
 
 SEGFAULT = "import ctypes; ctypes.string_at(0)"
 
@@ -251,3 +251,26 @@ def test_after_a_reload_too_all_below_a_master_that_dies_end(service):
     master.process.kill()
     for process in below:
         assert process.wait()
+
+
+def test_requests_that_kill_their_workers_again_and_again_do_not_keep_the_others_waiting(service):
+    master = service("--workers", "1", around=IMPATIENT)
+    with master.start(waiting="say(1)") as connection:
+        connection.read()
+    for _ in range(12):
+        with master.connect().ask("os._exit(3)") as connection:
+            assert connection.sock.recv(1) == b""
+    assert master.ask("say('here')") == ["here"]
+    assert "failed" not in master.log
+
+
+def test_nobody_falls_asleep_while_all_workers_are_dead_and_somebody_waits(service):
+    master = service("--workers", "1", "--idle", "0.1")
+    with master.start(waiting="say(1)") as connection:
+        connection.read()
+    for _ in range(2):
+        with master.connect().ask("os._exit(3)") as connection:
+            assert connection.sock.recv(1) == b""
+    assert master.ask("say('here')") == ["here"]
+    assert "resumed" not in master.log
+    assert master.wait() == 0
