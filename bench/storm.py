@@ -65,6 +65,7 @@ class Lookout:
     ) -> None:
         self.events: Counter[str] = Counter()
         self.tail: list[str] = []
+        self.trouble: list[str] = []  # what was said before and with each event that must not be
         self._listening = threading.Event()
         listen = f"unix:{address}" if isinstance(address, str) else f"{address[0]}:{address[1]}"
         command = [python, "-m", "spyglass_systemd", "lookout", "--listen", listen, "--workers", str(workers)]
@@ -92,6 +93,8 @@ class Lookout:
             event = event_of(text)
             self.events[event] += 1
             self.tail = [*self.tail[-60:], text]
+            if event.endswith(_BAD):
+                self.trouble += [*self.tail[-12:], "..."]
             if event == "lookout listening":
                 self._listening.set()
         self._listening.set()
@@ -175,7 +178,7 @@ def storm(
                     aim += -STEP if slept else STEP * 1.5  # in balance at 3 sleeps in 5 volleys
         finally:
             tally.status, tally.left = lookout.stop()
-            tally.events, tally.tail = lookout.events, lookout.tail
+            tally.events, tally.tail = lookout.events, lookout.trouble or lookout.tail
             tally.seconds = time.monotonic() - began
             tally.aim_ms = 1000 * aim
     return tally
