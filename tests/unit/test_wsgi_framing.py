@@ -347,8 +347,8 @@ def test_the_names_that_are_remembered_are_bounded():
 
 # ### llhttp as the judge
 # It takes our heads apart; here it reads whole streams, bodies too, as its authors meant it: what we take, it takes,
-# and reads the same. The other way round does not hold, nor shall it: it lets pass what we refuse. One thing we take and
-# it does not, knowingly: bytes of UTF-8 in a path, which curl sends as they are typed.
+# and reads the same. The other way round does not hold, nor shall it: it lets pass what we refuse. One thing we take
+# and it does not, knowingly: bytes of UTF-8 in a path, which curl sends as they are typed.
 
 
 class Judge:
