@@ -108,15 +108,15 @@ class Gate:
         """A connection was closed, with nothing unread in it."""
         self.row.closed()
 
-    def began(self) -> None:
-        """A request is given to the app."""
-        self.row.began(time.monotonic_ns())
-        if self._quota and self.row.requests == self._quota:
+    def began(self, count: int = 1) -> None:
+        """A request is given to the app; or `count` of them were, in this turn of the loop."""
+        self.row.began(time.monotonic_ns(), count)
+        if self._quota and self._quota <= self.row.requests < self._quota + count:
             self._channel.send(Retiring(f"max_requests={self._quota}"))
 
-    def answered(self) -> None:
-        """A request's response is out, or its client is gone."""
-        self.row.answered(time.monotonic_ns())
+    def answered(self, count: int = 1) -> None:
+        """A request's response is out, or its client is gone; `count` of them in this turn."""
+        self.row.answered(time.monotonic_ns(), count)
 
     def say(self, event: str, level: int, text: str) -> None:
         """A line for the Master's log; level as in syslog(3)."""

@@ -59,18 +59,18 @@ class Row:
         """A connection is closed. Not an activity: an idle connection that goes must not keep the app awake."""
         self._cells[OPEN] -= 1
 
-    def began(self, now_ns: int) -> None:
-        """A request has arrived whole enough to be given to the app."""
+    def began(self, now_ns: int, count: int = 1) -> None:
+        """A request, or `count` of them, has arrived whole enough to be given to the app."""
         cells = self._cells
-        cells[REQUESTS] += 1
-        cells[IN_FLIGHT] += 1
+        cells[REQUESTS] += count
+        cells[IN_FLIGHT] += count
         cells[LAST_ACTIVITY] = now_ns
 
-    def answered(self, now_ns: int) -> None:
+    def answered(self, now_ns: int, count: int = 1) -> None:
         """A request's response has left for the kernel, or can never leave because its client is gone."""
         cells = self._cells
-        cells[ANSWERED] += 1
-        cells[IN_FLIGHT] -= 1
+        cells[ANSWERED] += count
+        cells[IN_FLIGHT] -= count
         cells[LAST_ACTIVITY] = now_ns
 
     def busy(self, since_ns: int) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
@@ -71,28 +69,50 @@ class Connections(set):  # type: ignore[type-arg]  # of protocols, whatever clas
 class Tasks(set):  # type: ignore[type-arg]  # of asyncio.Task
     """Calls of the app. `on_start` is called when one begins while its answer is to be the last of its connection.
 
-    The first one begins the time in which the loop is to show that it runs; the heartbeat goes on from there.
+    A request passes here twice. What it does is written down once a turn of the loop, for all requests of that turn:
+    its connection is open, so nobody takes the worker for quiet meanwhile.
     """
 
-    def __init__(self, gate: Gate, on_start: Callable[[], None], settle: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        gate: Gate,
+        on_start: Callable[[], None],
+        settle: Callable[[], None],
+    ) -> None:
         super().__init__()
+        self._loop = loop
         self._gate = gate
         self._on_start = on_start
         self._settle = settle
+        self._begun = self._done = 0
+        self._noting = False
 
     def add(self, task: Any) -> None:
-        if not self:
-            self._gate.row.busy(time.monotonic_ns())
-        super().add(task)
-        self._gate.began()
-        if self._gate.closing:
+        set.add(self, task)
+        self._begun += 1
+        if not self._noting:
+            self._noting = True
+            self._loop.call_soon(self.note)
+        if not self._gate.accepting and self._gate.closing:
             self._on_start()
 
     def discard(self, task: Any) -> None:
         if task in self:
-            super().discard(task)
-            self._gate.answered()
-            if not self:
-                self._gate.row.busy(0)
+            set.remove(self, task)
+            self._done += 1
+            if not self._noting:
+                self._noting = True
+                self._loop.call_soon(self.note)
+
+    def note(self) -> None:
+        """Write down what this turn has brought; before anybody asks whether all is quiet."""
+        begun, done = self._begun, self._done
+        self._begun = self._done = 0
+        self._noting = False
+        if begun:
+            self._gate.began(begun)
+        if done:
+            self._gate.answered(done)
             if not self._gate.accepting:
                 self._settle()

@@ -44,6 +44,7 @@ class Parting:
         self._is_receiving = is_receiving
         self._closing = self._expecting = False
         self.write = transport.write
+        self.is_closing = transport.is_closing
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -52,14 +53,12 @@ class Parting:
         """The client will answer our last words."""
         self._expecting = True
 
-    def is_closing(self) -> bool:
-        return self._closing or self._transport.is_closing()
-
     def close(self) -> None:
         """What is written still goes out."""
         if self._closing:
             return
         self._closing = True
+        self.is_closing = _yes
         transport = self._transport
         if transport.is_closing() or not (self._expecting or self._is_receiving() or unread(transport)):
             transport.close()
@@ -108,3 +107,8 @@ class _Farewell(asyncio.Protocol):
 
 def _nobody_reads(_data: Any) -> None:
     """What an app sends after the end."""
+
+
+def _yes() -> bool:
+    """After `close`, whatever the transport says."""
+    return True

@@ -39,7 +39,8 @@ _WARNING = 4  # syslog(3)
 # ### Who ends a connection that says nothing?
 # Nobody in uvicorn: a half head waits for ever, and keeps the app awake for ever. So while there are connections a
 # heartbeat looks at them once a second. It also shows that the loop runs: app code that blocks it is seen by the Master
-# as busy since the last beat, and ended after `request_timeout`. Without connections nothing beats.
+# as busy since the last beat, and ended after `request_timeout`. So it costs a request nothing, and catches a callback
+# that blocks, too. Without connections nothing beats.
 
 
 def serve(leads: tuple[Lead, ...], gate: Gate, settings: Settings) -> None:
@@ -74,7 +75,7 @@ class _Server:
         self._gate = gate
         self._settings = settings
         self._connections = Connections(loop, gate, self._settle)
-        self._tasks = Tasks(gate, self._make_last, self._settle)
+        self._tasks = Tasks(loop, gate, self._make_last, self._settle)
         self._state = names.State(self._connections, self._tasks)
         self._lifespans: dict[str, Lifespan] = {}  # by the app's name: one each, however many listeners lead there
         self._factories: dict[int, Callable[[], Any]] = {}  # by the listener's descriptor
@@ -108,6 +109,7 @@ class _Server:
             task.cancel()
 
     def _settle(self) -> None:
+        self._tasks.note()
         self._door.settle()
 
     async def _welcome(self, connection: socket.socket, address: object, listener: Listener) -> None:
@@ -132,7 +134,7 @@ class _Server:
     def _beat(self) -> None:
         now = time.monotonic()
         self._beating = bool(self._gate.row.open or self._tasks)
-        self._gate.row.busy(time.monotonic_ns() if self._tasks else 0)
+        self._gate.row.busy(time.monotonic_ns() if self._beating else 0)
         if not self._beating:
             self._quiet.clear()
             return

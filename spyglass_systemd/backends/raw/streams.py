@@ -9,6 +9,7 @@ from spyglass_systemd.backends import aio
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
     from typing import Any
 
     from spyglass_systemd.backends.base import Gate
@@ -88,18 +89,23 @@ class _Server:
         return reader, self._introductions.writer(transport, protocol, reader, address)
 
     async def _talk(self, app: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._silence is None:
+        silence = self._silence
+        if silence is None:
             await app(reader, writer)
             return
-        async with asyncio.timeout(self._silence) as clock:
+        async with asyncio.timeout(silence) as clock:
             feed, write = reader.feed_data, writer.write
 
-            def moved() -> None:
-                if not clock.expired():
-                    clock.reschedule(self._loop.time() + self._silence)
+            def moving(call: Callable[[Any], None]) -> Callable[[Any], None]:
+                def moved(data: Any) -> None:
+                    if not clock.expired():
+                        clock.reschedule(self._loop.time() + silence)
+                    call(data)
 
-            reader.feed_data = lambda data: (moved(), feed(data))  # type: ignore[assignment, method-assign]
-            writer.write = lambda data: (moved(), write(data))  # type: ignore[assignment, method-assign]
+                return moved
+
+            reader.feed_data = moving(feed)  # type: ignore[assignment, method-assign]
+            writer.write = moving(write)  # type: ignore[assignment, method-assign]
             try:
                 await app(reader, writer)
             finally:
