@@ -20,7 +20,7 @@ from pathlib import Path
 CACHE = Path("/var/cache/spyglass-machines")
 SUITES = {"bookworm": "3.11", "trixie": "3.13"}  # Debian 12 and 13, and the Python of each
 PACKAGES = (
-    "systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,procps,iproute2,ca-certificates,curl",
+    "systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,libnss-systemd,procps,iproute2,ca-certificates,curl",
     "python3,python3-venv,python3-systemd,python3-httptools,python3-click,python3-rich",
     "python3-flask,python3-django,python3-psycopg2,uvicorn",
     "nginx-light,caddy,postgresql",
