@@ -251,19 +251,22 @@ def test_an_exception_ends_it_with_70_and_is_shown(capfd):
     assert "ValueError: our bug" in capfd.readouterr().err
 
 
-def test_threads_end_first_then_atexit_functions_then_the_streams(capfd):
+def test_threads_end_first_then_atexit_functions_then_the_streams(tmp_path):
     def body(say):
+        sys.stdout, sys.stderr = (tmp_path / "out").open("w"), (tmp_path / "err").open("w")
         event = threading.Event()
         threading.Thread(target=lambda: (event.wait(), say("thread"))).start()
         atexit.register(say, "atexit")
-        atexit.register(print, "printed", end="")
+        atexit.register(print, "printed")
+        atexit.register(print, "complained", file=sys.stderr)
         threading.Timer(0.05, event.set).start()
         say("body")
 
     child = Child(body)
     assert child.said() == ["body", "thread", "atexit"]
     assert child.wait() == 0
-    assert capfd.readouterr().out.endswith("printed")
+    assert (tmp_path / "out").read_text() == "printed\n"
+    assert (tmp_path / "err").read_text() == "complained\n"
 
 
 def test_a_child_that_is_not_to_join_its_threads_does_not_wait_for_them():

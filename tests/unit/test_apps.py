@@ -201,11 +201,18 @@ def test_an_error_that_names_no_module_is_the_apps_own(write):
         ("blog:application", "'blog' has no attribute 'application'", "did you mean 'app'?"),
         ("blog:zzz", "'blog' has no attribute 'zzz'", "APP is module:attribute, or module:factory()"),
         ("blog:mkae()", "'blog' has no attribute 'mkae'", "did you mean 'make'?"),
+        ("blog:wsgi", "'blog' has no attribute 'wsgi'", "did you mean 'wsgi_of_this_site'?"),
+        ("blog:dbx_of_it_all", "'blog' has no attribute 'dbx_of_it_all'", "did you mean 'dbx'?"),
+        (
+            "blog:io_of_it_all",
+            "'blog' has no attribute 'io_of_it_all'",
+            "APP is module:attribute, or module:factory()",
+        ),
         ("blog:app.nothing", "'blog' has no attribute 'nothing'", "APP is module:attribute, or module:factory()"),
     ],
 )
 def test_an_attribute_that_is_not_there_is_named_with_one_that_is(write, spec, message, hint):
-    write(f"{WSGI % 'x'}\ndef make(): return app\n")
+    write(f"{WSGI % 'x'}\ndef make(): return app\nwsgi_of_this_site = app\ndbx = io = 1\n")
     error = failure(spec)
     assert (error.message, error.hint, error.trace) == (message, hint, "")
 
