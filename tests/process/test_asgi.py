@@ -295,3 +295,14 @@ def test_a_worker_whose_master_is_gone_answers_and_leaves(service, gate):
         assert told(slow.end())["path"] == "/wait"
     assert worker.wait()
     master.log.until(" shutdown")
+
+
+def test_a_worker_whose_master_is_gone_leaves_when_the_last_client_goes_without_a_word(service):
+    master = woken(service)
+    (worker,) = master.workers
+    with Speaker(master):
+        master.has_open(1)
+        os.kill(master.pid, signal.SIGKILL)
+        master.nobody_accepts()
+    assert worker.wait()
+    master.log.until(" shutdown")
