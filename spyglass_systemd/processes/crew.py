@@ -57,6 +57,7 @@ class Crew(Workforce):
         self.roster.generations[generation.number] = generation
         self._board.header[scoreboard.H_GENERATION] = generation.number
         self._greeted = False
+        self.forget_failures()
         if not generation.workers:
             self._hire(generation)
         else:

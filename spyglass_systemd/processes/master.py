@@ -150,6 +150,7 @@ class Master(Loop):
         from spyglass_systemd.processes import fuse  # noqa: F401, PLC0415
 
     def _rouse(self) -> None:
+        self._crew.forget_failures()
         self._bulletin.woke(self._vigil.pending())
 
     # ### Falling asleep

@@ -230,6 +230,10 @@ class Workforce:
             generation.trouble = worker.trouble if worker.trouble[0] else (died, "")
             self._break(generation)
 
+    def forget_failures(self) -> None:
+        """Who has died before says nothing of those who are started now: nobody waits for them."""
+        self._failures, self._respawn_at = 0, 0.0
+
     @staticmethod
     def pause(failures: int) -> float:
         """Seconds to wait after so many failures in a row: none after the first."""

@@ -274,3 +274,34 @@ def test_nobody_falls_asleep_while_all_workers_are_dead_and_somebody_waits(servi
     assert master.ask("say('here')") == ["here"]
     assert "resumed" not in master.log
     assert master.wait() == 0
+
+
+@pytest.fixture
+def bereaved(service):
+    """A Master that waits for ever before it replaces a worker that has died; another one serves."""
+
+    def bereaved(*options):
+        forever = "from spyglass_systemd.policy import respawn; respawn.delay.__defaults__ = 1000.0, 1000.0"
+        master = wake(service(*options, around=AROUND.format(before=forever, after="")))
+        for number in (1, 2):  # the first is replaced at once
+            victim = master.workers[-1]
+            victim.kill()
+            eventually(lambda: master.log.count("worker_died") == number)  # noqa: B023  # it is asked here and now
+            if number == 1:
+                master.all_accept(2)
+        return master
+
+    return bereaved
+
+
+def test_what_died_before_keeps_no_new_generation_waiting(bereaved):
+    master = bereaved()
+    master.signal(signal.SIGHUP)
+    master.log.until("reloaded")
+    master.all_accept(2)
+
+
+def test_what_died_before_keeps_nobody_waiting_who_rouses_the_app(bereaved):
+    master = bereaved("--doze", "0.5")
+    master.log.until("dozed")
+    assert master.ask("say('here')") == ["here"]
