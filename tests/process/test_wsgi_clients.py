@@ -95,14 +95,51 @@ def test_an_iterable_is_asked_only_for_what_its_client_takes():
     os.close(writer)
 
 
-def test_an_app_that_yields_for_ever_lets_others_have_their_turn():
+def test_calls_that_wait_run_side_by_side_and_no_more_than_there_are_threads():
+    """Four that wait for each other; a fifth that waits for nobody comes after them."""
+    together = threading.Barrier(4)
+
+    def app(environ, start_response):
+        if environ["PATH_INFO"] == "/meet":
+            together.wait(LIMIT)
+        start_response("200 OK", [])
+        return [threading.current_thread().name.encode()]
+
+    with serving(app, threads=4) as worker, contextlib.ExitStack() as stack:
+        four = [stack.enter_context(worker.connect()) for _ in range(4)]
+        fifth = stack.enter_context(worker.connect())
+        for client in four[:3]:
+            client.get("/meet")
+        worker.eventually(lambda: worker.row.in_flight == 3)
+        fifth.get("/")
+        fifth.response()
+        four[3].get("/meet")
+        names = {client.response().body for client in four}
+        assert len(names) == 4
+
+
+def test_calls_that_do_not_wait_are_answered_by_one_thread_after_another():
+    def app(_environ, start_response):
+        start_response("200 OK", [])
+        return [b"x"]
+
+    with serving(app, threads=4) as worker, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(worker.connect()) for _ in range(50)]
+        for _ in range(5):
+            for client in clients:
+                client.get()
+            for client in clients:
+                assert client.response().body == b"x"
+
+
+def test_an_app_that_yields_for_ever_lets_others_have_their_turn(threads):
     def app(environ, start_response):
         start_response("200 OK", [])
         if environ["PATH_INFO"] != "/ever":
             return [b"hello"]
         return iter(lambda: b"x", None)
 
-    with serving(app) as worker, worker.connect() as greedy:
+    with serving(app, threads=threads) as worker, worker.connect() as greedy:
         greedy.get("/ever")
         greedy.head()
         done = threading.Event()

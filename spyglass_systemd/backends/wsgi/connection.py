@@ -97,7 +97,7 @@ class Connection(Wire):
         if outlet.gone:
             self.lose()
         elif not outlet.empty:
-            if self._mask != OUT or self.deadline == inf:
+            if self.mask != OUT or self.deadline == inf:
                 self._loop.arm(self, _STALL)
                 self._watch(OUT)
         elif exchange is None:
@@ -207,7 +207,7 @@ class Connection(Wire):
             loop.arm(self, _LAST_CALL if loop.service.closing else loop.service.keepalive)
             if self.framing.rest:
                 loop.ready.append(self)
-            elif self._mask != IN:
+            elif self.mask != IN:
                 self._watch(IN)
         else:
             self._goodbye(at_once=not exchange.request.keep and not self.framing.rest)

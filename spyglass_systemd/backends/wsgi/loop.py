@@ -56,10 +56,12 @@ class Loop:
         self._connections: dict[int, Connection] = {}
         self._sweep_at = inf
         self._pool: Pool | None = None
+        self._oneshot = 0
         if service.threads > 1:
             from spyglass_systemd.backends.wsgi.pool import Pool  # noqa: PLC0415  # threading is 5 ms at a wake
 
             self._pool = Pool(service, service.threads)
+            self._oneshot = select.EPOLLONESHOT  # a connection that is with the pool shall not wake the loop
             self._epoll.register(self._pool.fileno(), select.EPOLLIN)
         self.runner: Inline | Pool = self._pool or Inline(service, self.ready)
         self._made: type[Connection] = Connection
@@ -70,6 +72,7 @@ class Loop:
 
     def run(self) -> None:
         """Until the gate says that it is over."""
+        oneshot = self._oneshot
         gate, connections, ready, poll = self._gate, self._connections, self.ready, self._epoll.poll
         self._epoll.register(gate.fileno(), select.EPOLLIN)
         self._entrance.open()
@@ -79,6 +82,8 @@ class Loop:
             for fd, event in poll(self._wait(), _EVENTS):
                 connection = connections.get(fd)
                 if connection is not None:
+                    if oneshot:
+                        connection.mask = 0
                     connection.on_event(event)
                 else:
                     others.append(fd)
@@ -105,7 +110,10 @@ class Loop:
         if self.ready:
             return 0.0
         until = min(self._sweep_at, self._entrance.reopens)
-        return -1.0 if until == inf else max(0.0, until - monotonic())
+        wait = inf if until == inf else max(0.0, until - monotonic())
+        if self._pool is not None:
+            wait = min(wait, self._pool.start())
+        return -1.0 if wait == inf else wait
 
     def _attend(self, others: list[int]) -> None:
         """What is no connection of a client: the Master, the pool, the listeners last."""
@@ -179,11 +187,11 @@ class Loop:
     def watch(self, fd: int, before: int, mask: int) -> None:
         """Change what epoll tells of a socket; -1 stands for nothing at all."""
         if before < 0:
-            self._epoll.register(fd, mask)
+            self._epoll.register(fd, mask | self._oneshot)
         elif mask < 0:
             self._epoll.unregister(fd)
         else:
-            self._epoll.modify(fd, mask)
+            self._epoll.modify(fd, mask | self._oneshot)
 
     def forget(self, connection: Wire) -> None:
         """It is about to be closed."""

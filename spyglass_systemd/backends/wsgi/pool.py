@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from _contextvars import copy_context
 from _queue import SimpleQueue
+from math import inf
 from time import monotonic_ns
 
-from spyglass_systemd.backends.wsgi.outlet import Outlet
+from spyglass_systemd.backends.wsgi.shared import SharedOutlet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from spyglass_systemd.backends.wsgi.connection import Connection
     from spyglass_systemd.backends.wsgi.exchange import Exchange
     from spyglass_systemd.backends.wsgi.service import Service
+
+    Job = tuple[Connection, Exchange]
 else:
     from _collections import deque  # its package is 3 ms at a wake
 
@@ -29,25 +31,30 @@ else:
 # socket whose exchange is with the pool is never closed: a closed descriptor's number is soon another client's, and a
 # thread that is just about to send would send to him.
 #
-# An app's iterable is not suspended here: it stays on its thread from the first byte to the last, as a cursor of sqlite
-# must. What a slow client does not take goes to a file, and only where that has grown to `_FULL` does the thread wait.
+# ### When does a second thread run?
+# When the first one waits. Two threads that both want to run Python cannot: they take the interpreter from each other
+# at every system call, over two processors, and that costs more than most requests (docs/explanation/threads.md has the
+# figures). So requests that came together are answered one after another by one thread, while the loop sleeps. A call
+# that is not over after `_QUICK_NS` waits for something, a database most often: then the next thread may begin. A call
+# that waits keeps nobody from running, and a call that computes has been alone as long as it was quick.
 
-_FULL = 1 << 30  # bytes of one response that wait for one client before his thread waits too
-_PATIENCE = 0.1
+_QUICK_NS = 1_000_000
+_NEWS_NS = 2_000_000  # how long the loop sleeps while one thread answers a row of quick ones
 
 
 class Pool:
-    """`threads` threads. What is submitted beyond them waits, and is not in the app yet."""
+    """`threads` threads. What is submitted waits in the pool until `start` gives it to one."""
 
     def __init__(self, service: Service, threads: int) -> None:
         self._row = service.gate.row
         self._threads = threads
-        self._jobs: SimpleQueue[tuple[Connection, Exchange]] = SimpleQueue()
-        self._waiting: deque[tuple[Connection, Exchange]] = deque()  # the loop's
-        self._running: set[Exchange] = set()  # in the app now; with _lock
+        self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._lock = threading.Lock()
-        self._done: deque[tuple[Connection, Exchange]] = deque()
+        self._waiting: deque[Job] = deque()  # from here on with _lock
+        self._running: dict[Exchange, int] = {}  # in the app now, since when
+        self._done: deque[Job] = deque()
         self._stuck: deque[Connection] = deque()
+        self._rung_ns = 0
         self._awake = False
         self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         service.progress = self._progress
@@ -65,17 +72,26 @@ class Pool:
         return SharedOutlet(sock, self)
 
     def run(self, connection: Connection, exchange: Exchange) -> None:
-        """As soon as a thread is free."""
+        """As soon as a thread may."""
         connection.running = True
         if isinstance(connection.outlet, SharedOutlet):
             connection.outlet.connection = connection
-        if len(self._running) < self._threads:
-            self._start(connection, exchange)
-        else:
+        with self._lock:
             self._waiting.append((connection, exchange))
 
     def abandon(self, exchange: Exchange) -> None:
         """Nobody wants the rest of it. A thread has seen to that already."""
+
+    def start(self) -> float:
+        """Have a thread begin with what waits, if one may; returns in how many seconds it is worth asking again."""
+        with self._lock:
+            if not self._waiting or len(self._running) == self._threads:
+                return inf
+            left = self._quick_for()
+            if left:
+                return left / 1e9
+            self._jobs.put(self._next())
+            return _QUICK_NS / 1e9 if self._waiting else inf
 
     def collect(self) -> list[Connection]:
         """Connections whose exchange is over, and those whose outlet has to be watched."""
@@ -83,13 +99,8 @@ class Pool:
         self._awake = False  # before looking: what comes after this rings again
         news = []
         while self._done:
-            connection, exchange = self._done.popleft()
+            connection, _ = self._done.popleft()
             connection.running = False
-            with self._lock:
-                self._running.discard(exchange)
-                self._note()
-            if self._waiting:
-                self._start(*self._waiting.popleft())
             news.append(connection)
         while self._stuck:
             connection = self._stuck.popleft()
@@ -97,12 +108,16 @@ class Pool:
                 news.append(connection)
         return news
 
-    def _start(self, connection: Connection, exchange: Exchange) -> None:
-        with self._lock:
-            exchange.since_ns = monotonic_ns()
-            self._running.add(exchange)
-            self._note()
-        self._jobs.put((connection, exchange))
+    def _quick_for(self) -> int:
+        """Nanoseconds for which the youngest call may still be a quick one."""
+        return max(0, max(self._running.values(), default=0) + _QUICK_NS - monotonic_ns())
+
+    def _next(self) -> Job:
+        job = self._waiting.popleft()
+        exchange = job[1]
+        exchange.since_ns = self._running[exchange] = monotonic_ns()
+        self._note()
+        return job
 
     def _note(self) -> None:
         """Tell the Master, who replaces a worker whose app runs too long, since when the oldest call runs."""
@@ -112,17 +127,31 @@ class Pool:
 
     def _work(self) -> None:
         while True:
-            self._answer(*self._jobs.get())
-
-    def _answer(self, connection: Connection, exchange: Exchange) -> None:
-        copy_context().run(self._call, exchange)
-        self._done.append((connection, exchange))
-        self._ring()
+            job: Job | None = self._jobs.get()
+            while job is not None:
+                copy_context().run(self._call, job[1])
+                job = self._hand_over(job)
 
     def _call(self, exchange: Exchange) -> None:
         exchange.call()
         if not exchange.done:  # the client went away
             exchange.close()
+
+    def _hand_over(self, job: Job) -> Job | None:
+        """One is done; the next one for this thread, if no other is just at work."""
+        after = None
+        with self._lock:
+            del self._running[job[1]]
+            self._done.append(job)
+            if self._waiting and not self._quick_for():
+                after = self._next()
+            else:
+                self._note()
+        now = monotonic_ns()
+        if after is None or now - self._rung_ns > _NEWS_NS:
+            self._rung_ns = now
+            self._ring()
+        return after
 
     def _ring(self) -> None:
         if not self._awake:
@@ -143,58 +172,3 @@ class Pool:
     def _progress(self, exchange: Exchange) -> bool:
         self.pause(exchange, waits=False)
         return False
-
-
-class SharedOutlet(Outlet):
-    """An outlet between the loop's thread and one of the pool. It is `full` only when the client is gone."""
-
-    __slots__ = ("_lock", "_pool", "connection")
-
-    def __init__(self, sock: _socket.socket, pool: Pool) -> None:
-        super().__init__(sock)
-        self._lock = threading.RLock()
-        self._pool = pool
-        self.connection: Connection | None = None  # whose it is, once the pool has it
-
-    def put(self, data: bytes) -> None:
-        """As Outlet.put. Blocks where far too much waits."""
-        with self._lock:
-            before = self.empty
-            super().put(data)
-            self.full = self.gone
-        if not self.empty:
-            self._linger(before=before)
-
-    def put_file(self, fd: int, offset: int, count: int) -> None:
-        """As Outlet.put_file."""
-        with self._lock:
-            before = self.empty
-            super().put_file(fd, offset, count)
-        if not self.empty:
-            self._linger(before=before)
-
-    def _linger(self, *, before: bool) -> None:
-        connection = self.connection
-        if connection is None or not connection.running:
-            return  # the loop itself refuses a request
-        if before:
-            self._pool.stuck(connection)
-        exchange = connection.exchange
-        if self.waiting > _FULL and exchange is not None:
-            self._pool.pause(exchange, waits=True)
-            while self.waiting > _FULL and not self.gone:
-                time.sleep(_PATIENCE)
-            self._pool.pause(exchange, waits=False)
-
-    def flush(self) -> None:
-        """As Outlet.flush."""
-        with self._lock:
-            super().flush()
-            self.full = self.gone
-
-    def lose(self) -> None:
-        """As Outlet.lose."""
-        with self._lock:
-            super().lose()
-            if self.connection is not None and not self.connection.running:
-                self.connection = None  # a cycle

@@ -25,7 +25,7 @@ _RESET = b"\1\0\0\0\0\0\0\0"  # struct linger: on, for 0 seconds
 class Wire:
     """One accepted socket, its `framing` and its `outlet`; `deadline` is when `expire` is due."""
 
-    __slots__ = ("_farewell", "_loop", "_mask", "deadline", "fd", "framing", "outlet", "sock", "state")
+    __slots__ = ("_farewell", "_loop", "mask", "deadline", "fd", "framing", "outlet", "sock", "state")
 
     def __init__(self, loop: Loop, sock: _socket.socket, framing: Framing, outlet: Outlet) -> None:
         self._loop = loop
@@ -35,7 +35,7 @@ class Wire:
         self.outlet = outlet
         self.state = FRESH
         self.deadline = inf
-        self._mask = -1  # what epoll watches; -1: it does not know us
+        self.mask = -1  # what epoll watches; -1: it does not know us
         self._farewell: Farewell | None = None
 
     def _goodbye(self, *, at_once: bool = False) -> None:
@@ -65,6 +65,6 @@ class Wire:
         self.sock.close()
 
     def _watch(self, mask: int) -> None:
-        if mask != self._mask:
-            self._loop.watch(self.fd, self._mask, mask)
-            self._mask = mask
+        if mask != self.mask:
+            self._loop.watch(self.fd, self.mask, mask)
+            self.mask = mask
