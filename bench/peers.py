@@ -42,8 +42,7 @@ def prepare() -> None:
 
 
 def _install_ours() -> None:
-    """A real install: an editable one adds some 20 ms to each start of the interpreter, which no user pays. And from a
-    copy: a build in the tree would keep modules that are gone."""
+    """A real install, as a user has it, and from a copy: a build in the tree would keep modules that are gone."""
     shutil.rmtree(_SOURCE, ignore_errors=True)
     _SOURCE.mkdir(parents=True)
     for part in _PARTS:
