@@ -145,7 +145,7 @@ class _Nursery:
                     self._wanted.append((report, Channel(fds[0])))
                 elif isinstance(report, Fork):  # it did not fit into our table of descriptors: MSG_CTRUNC in recv(2)
                     self._channel.send(NotForked(report.worker, "the app has no descriptor left"))
-            while self._wanted:
+            while self._wanted and not self._channel.closed:  # an orphan forks nobody
                 self._fork(*self._wanted.pop(0))
             events = select.POLLIN | (select.POLLOUT if self._channel.pending else 0)
             self._poll.modify(self._channel.fileno(), events)
