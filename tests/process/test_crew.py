@@ -170,8 +170,8 @@ def test_a_worker_of_a_template_that_has_just_died_is_no_reason_to_be_ready(worl
     """Or a Master that had to answer for the app would serve with nobody."""
     world = world()
     generation = world.begin()
-    row = world.board.rows[0]
-    eventually(lambda: row.state == row_cells.ACCEPTING)
+    (worker,) = generation.workers.values()
+    eventually(lambda: readable(worker.channel.fileno()))  # it accepts, and says so
     offspring.send_signal(generation.pidfd, signal.SIGKILL)
     eventually(lambda: readable(generation.pidfd))
     world.turn()
