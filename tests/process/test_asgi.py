@@ -66,7 +66,7 @@ def uvicorn(request):
 
 @pytest.mark.parametrize("server", ["asgi-h11", "asgi-httptools"])
 def test_an_older_uvicorn_serves_as_well(service, uvicorn, server):
-    words = [*options(server)[:-1], "--pythonpath", str(uvicorn), "--idle", "0.4", "--drain", "1.5", "--workers", "1"]
+    words = [*options(server)[:-1], "--pythonpath", str(uvicorn), "--drain", "2", "--workers", "1"]
     master = service(*words, "--root-path", "/blog", "--environment", "TELL=uvicorn", spec="pushy:app")
     with Speaker(master).say(get("/blog/x")) as kept:
         master.start()

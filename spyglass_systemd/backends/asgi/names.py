@@ -7,6 +7,7 @@ HTTP and WebSocket protocols, and the two sets through which they tell what they
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import inspect
 import sys
 
@@ -29,8 +30,7 @@ def prepare() -> None:
     """Import what a worker will need, once for all workers: in the Template. Raises AppError without uvicorn."""
     try:
         import uvicorn.config  # noqa: PLC0415  # the error says what to install
-        import uvicorn.protocols.http.auto  # noqa: PLC0415
-        import uvicorn.protocols.websockets.auto  # noqa: F401, PLC0415
+        import uvicorn.protocols.http.auto  # noqa: F401, PLC0415
     except ImportError as error:
         raise AppError(f"an ASGI app needs uvicorn, which does not import: {error}", hint=_INSTALL) from None
     with contextlib.suppress(ImportError):
@@ -44,7 +44,7 @@ def config(app: Any, settings: Settings, root_path: str) -> Any:
     made = Config(
         app=app,
         http="h11" if _forced_h11() else "httptools",
-        ws="auto",
+        ws="none",
         lifespan="off",
         log_config=None,
         log_level=settings.log_level,  # without one, each connection is a line that nobody sees
@@ -56,7 +56,17 @@ def config(app: Any, settings: Settings, root_path: str) -> Any:
         timeout_keep_alive=settings.keepalive,  # type: ignore[arg-type]  # whole seconds only in its annotation
     )
     made.load()
+    if any(importlib.util.find_spec(library) for library in ("websockets", "wsproto")):
+        made.ws_protocol_class = _websocket  # type: ignore[assignment]  # it is only called
     return made
+
+
+def _websocket(**arguments: Any) -> Any:
+    """The protocol of an upgraded connection. Imported for the first one: every other wake would wait 20 ms for it."""
+    from uvicorn.protocols.websockets import auto  # noqa: PLC0415
+
+    made: Any = auto.AutoWebSocketsProtocol
+    return made(**arguments)
 
 
 def _forced_h11() -> bool:
