@@ -24,7 +24,7 @@ def run(before="", after=""):
 
 
 def test_the_parser_comes_without_what_its_package_imports():
-    assert run() == ["httptools.parser.errors", "httptools.parser.parser"]
+    assert not {"typing", "re"} & set(run())
 
 
 AFTERWARDS = """

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 # annotations. The parser itself is one extension module, and needs nothing but the package's exceptions and a name to
 # write `Optional[bool]` with. So it is imported from its folder, below two packages that are nothing but names and
 # beside a `typing` that is nothing but that name, and these are taken away again. An app that imports httptools, or
-# typing, gets the real one. Where anything is not as we know it, the package is imported as its authors meant it.
+# typing, gets the real one. Where anything is not as we know it, the package is imported as its authors meant it. So is
+# Debian's old one: it imports nothing of the kind, and does not find its own modules where they are loaded already.
 
 _PACKAGE, _PARENT, _TYPING = "httptools", "httptools.parser", "typing"
 
@@ -31,10 +32,11 @@ def _load() -> tuple[Any, Any]:
     """The module of the parser and that of its errors."""
     if _PACKAGE not in sys.modules:
         folder = next((f"{path}/{_PACKAGE}" for path in sys.path if os.path.isdir(f"{path}/{_PACKAGE}/parser")), "")
-        try:
-            return _load_alone(folder)
-        except (ImportError, AttributeError, KeyError, TypeError):
-            pass
+        if os.path.isfile(f"{folder}/parser/protocol.py"):  # what imports typing; 0.1.1 has none
+            try:
+                return _load_alone(folder)
+            except (ImportError, AttributeError, KeyError, TypeError):
+                pass
     import httptools  # noqa: PLC0415  # see above
 
     return httptools, httptools
