@@ -68,7 +68,7 @@ def run(argv: list[str]) -> int:
 
     log = Log(settings.name, f"master pid={os.getpid()}", environ=os.environ, level=settings.log_level)
     notifier = Notifier.from_environ(os.environ, os.getpid())
-    return Master(
+    status = Master(
         settings,
         listeners,
         board,
@@ -81,6 +81,8 @@ def run(argv: list[str]) -> int:
         woken_by=woken_by,
         trouble=trouble,
     ).run()
+    signals.hold()  # Python's end puts the defaults back, and a signal that came too late would be taken for a death
+    return status
 
 
 def _stand_back(first: Generation, signal_fd: int) -> None:

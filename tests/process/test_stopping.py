@@ -252,3 +252,19 @@ serve._first = then_wait
             pass
         assert said(connection.read()) == ["answered"]
     assert master.wait() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTTIN, signal.SIGUSR1])
+def test_a_signal_that_comes_too_late_does_not_change_how_it_ends(service, number):
+    """Python puts the defaults back before it takes its modules apart."""
+    late = f"""
+import os
+class Late:
+    def __del__(self, kill=os.kill, pid=os.getpid()):
+        kill(pid, {number:d})
+late = Late()
+"""
+    master = service("--idle", "0.1", around=AROUND.format(before="", after=late))
+    with master.start(waiting="say(1)") as connection:
+        connection.read()
+    assert master.wait() == 0
