@@ -150,7 +150,7 @@ class Loop:
             self._epoll.unregister(gate.fileno())
 
     def _welcome(self, door: Door, sock: _socket.socket, address: Any) -> None:
-        environ, peer = door.environ, ""
+        environ, peer = door.environ, "unix"
         if isinstance(address, tuple):
             environ = environ.copy()
             environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = address[0], str(address[1])
