@@ -76,6 +76,23 @@ def test_an_app_whose_client_is_slow_is_not_busy():
         worker.eventually(lambda: worker.row.open == 0)
 
 
+def test_a_thread_waits_for_its_client_only_where_far_too_much_waits():
+    def little():
+        from spyglass_systemd.backends.wsgi import shared
+
+        shared._FULL = 1 << 20
+
+    with serving(large, threads=2, prepare=little) as worker, worker.connect(small=True) as client:
+        client.get("/500")
+        worker.eventually(lambda: worker.row.in_flight == 1 and worker.row.busy_since_ns == 0)
+        assert worker.ask(b"GET /1 HTTP/1.0\r\n\r\n").body == PIECE
+        assert client.response().body == PIECE * 500
+        client.get("/500")
+        worker.eventually(lambda: worker.row.requests == 3)
+        client.socket.close()
+        worker.eventually(lambda: worker.row.open == 0)
+
+
 def test_an_iterable_is_asked_only_for_what_its_client_takes():
     reader, writer = os.pipe()
 
