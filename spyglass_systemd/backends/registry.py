@@ -11,7 +11,17 @@ if TYPE_CHECKING:
 
 
 def backend(kind: str) -> Callable[..., Any]:
-    """The `serve(leads, gate, settings)` for `kind`. Raises AppError for a kind that is not served."""
+    """The `serve(leads, gate, settings)` for `kind`. Raises AppError where it is not served, or lacks a library."""
+    try:
+        return _backend(kind)
+    except ImportError as error:
+        raise AppError(
+            f"{kind} cannot be served: {error}",
+            hint="install spyglass-systemd with what it needs into the app's environment",
+        ) from None
+
+
+def _backend(kind: str) -> Callable[..., Any]:
     if kind == "wsgi":
         from spyglass_systemd.backends.wsgi.loop import serve  # noqa: PLC0415  # the backend that is used, no other
 

@@ -105,6 +105,8 @@ class Generation:
     def load(self, import_us: int, kinds: tuple[str, ...]) -> None:
         """The apps are loaded; the worker that was asked for before serves the first of their kinds."""
         self.import_us, self.kinds = import_us, kinds
+        if not kinds:
+            return
         for worker in self.workers.values():
             worker.kind = worker.kind or kinds[0]
 

@@ -108,7 +108,7 @@ class Succession:
         """Whether the old workers have stopped accepting."""
         if self._settled_by == FOREVER:
             return
-        accepts = [w for w in self._leaving if w.row.state == row_cells.ACCEPTING and not w.row.busy_since_ns]
+        accepts = [worker for worker in self._leaving if worker.row.state == row_cells.ACCEPTING and not _held(worker)]
         if not accepts or alarm.due(self._settled_by):
             self._settled_by = FOREVER
             self._leaving = []
@@ -144,3 +144,8 @@ class Succession:
         if not result:
             current = self._crew.roster.current
             self._log.event("reloaded", _NOTICE, generation=current.number if current is not None else 0)
+
+
+def _held(worker: WorkerHandle) -> bool:
+    """Whether app code runs in the loop that accepts."""
+    return worker.kind == "wsgi" and worker.row.busy_since_ns > 0

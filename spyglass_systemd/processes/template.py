@@ -176,7 +176,7 @@ class _Nursery:
         for pidfd in self._children:
             os.close(pidfd)
         row = self._board.rows[request.row]
-        row.claim(os.getpid(), request.worker, request.generation, born_ns)
+        row.claim(os.getpid(), request.worker, request.generation)
         sys.stdin = None  # a worker has no person to ask
         worker.run(line, row, self._leads, request.kind or self._kinds[0], self._settings, born_ns=born_ns)
 

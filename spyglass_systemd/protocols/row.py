@@ -38,10 +38,10 @@ class Row:
         self._cells = cells
         self.index = index
 
-    def claim(self, pid: int, worker: int, generation: int, now_ns: int) -> None:
-        """The row is worker `worker`'s from here on."""
+    def claim(self, pid: int, worker: int, generation: int) -> None:
+        """The row is worker `worker`'s from here on. Its birth is no activity: nobody has asked for anything."""
         cells = self._cells
-        cells[STATE], cells[GENERATION], cells[WORKER], cells[LAST_ACTIVITY] = BOOTING, generation, worker, now_ns
+        cells[STATE], cells[GENERATION], cells[WORKER] = BOOTING, generation, worker
         cells[PID] = pid
 
     def enter(self, state: int) -> None:

@@ -76,7 +76,7 @@ class Worker:
             family = self.socket.family
             self.socket.close()
             listener = Listener(fd, "http", family, self.address)
-            self.row.claim(os.getpid(), 1, 1, time.monotonic_ns())
+            self.row.claim(os.getpid(), 1, 1)
             lead = Lead(listener, "x:y", "wsgi", settings.root_path)
             lead.app = app
             gate = Gate(channel, self.row, (listener,), born_ns=time.monotonic_ns(), quota=quota)

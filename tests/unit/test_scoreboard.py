@@ -40,7 +40,7 @@ def board():
 
 def test_a_board_is_a_file_that_anybody_can_read(tmp_path):
     board = Scoreboard.create(str(tmp_path), 3, PID)
-    board.rows[1].claim(917, 2, 5, 1)
+    board.rows[1].claim(917, 2, 5)
     assert board.path == str(tmp_path / "scoreboard")
     cells = cells_of((tmp_path / "scoreboard").read_bytes())
     assert len(cells) == HEADER_CELLS + 3 * ROW_CELLS
@@ -173,8 +173,8 @@ def test_a_row_is_free_until_it_is_taken(board):
     assert board.free_row() is first
     first.enter(ACCEPTING)
     assert board.free_row() is second
-    second.claim(917, 1, 1, 5)
-    third.claim(918, 2, 1, 5)
+    second.claim(917, 1, 1)
+    third.claim(918, 2, 1)
     assert board.free_row() is None
     board.clear(second)
     assert board.free_row() is second
@@ -182,7 +182,7 @@ def test_a_row_is_free_until_it_is_taken(board):
 
 def test_a_worker_counts_in_its_own_row_only(board):
     row = board.rows[1]
-    row.claim(917, 4, 2, 5)
+    row.claim(917, 4, 2)
     row.enter(ACCEPTING)
     row.opened(10)
     row.opened(11)
@@ -220,7 +220,7 @@ def test_a_row_is_occupied_by_a_connection_as_by_a_request(board):
 
 def test_a_repr_says_what_a_row_counts(board):
     row = board.rows[2]
-    row.claim(917, 4, 2, 5)
+    row.claim(917, 4, 2)
     row.opened(1)
     assert repr(row) == "<Row 2 booting pid=917 accepted=1 open=1 requests=0 in_flight=0>"
     row.enter(99)
@@ -283,7 +283,7 @@ def test_any_name_fits_into_its_slot_and_into_no_other(board, name):
 
 def test_a_snapshot_sums_what_all_workers_count(board):
     for n, row in enumerate(board.rows[:2]):
-        row.claim(900 + n, n, 1, 0)
+        row.claim(900 + n, n, 1)
         for at in (10 + n, 20 + n):
             row.opened(at)
             row.began(at)
@@ -312,7 +312,7 @@ def test_a_snapshot_is_occupied_by_anything_that_is_held(held):
 
 def test_what_a_dead_worker_counted_stays_in_the_sums(board):
     row = board.rows[1]
-    row.claim(917, 1, 1, 5)
+    row.claim(917, 1, 1)
     row.opened(10)
     row.began(11)
     row.answered(12)
@@ -334,12 +334,12 @@ def test_sums_never_lose_what_was_counted(events):
     board = Scoreboard.create("", 3, PID)
     counted = {"opened": 0, "began": 0, "answered": 0}
     for row in board.rows:
-        row.claim(1, 1, 1, 0)
+        row.claim(1, 1, 1)
     for now, (index, event) in enumerate(events, 1):
         row = board.rows[index]
         if event == "clear":
             board.clear(row)
-            row.claim(1, 1, 1, 0)
+            row.claim(1, 1, 1)
         elif event == "closed":
             row.closed()
         else:
