@@ -125,9 +125,13 @@ def test_calls_that_wait_run_side_by_side_and_no_more_than_there_are_threads():
     with serving(app, threads=4) as worker, contextlib.ExitStack() as stack:
         four = [stack.enter_context(worker.connect()) for _ in range(4)]
         fifth = stack.enter_context(worker.connect())
+        for client in four:
+            client.get("/meet")
+        for client in four:
+            assert client.response().code == 200
         for client in four[:3]:
             client.get("/meet")
-        worker.eventually(lambda: worker.row.in_flight == 3)
+        worker.eventually(lambda: worker.row.in_flight == 3 and worker.row.requests == 7)
         fifth.get("/")
         fifth.response()
         four[3].get("/meet")
