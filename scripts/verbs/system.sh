@@ -9,7 +9,6 @@
 # machines have no network and are gone when the tests are. With arguments: pytest with these, e.g.
 #   ./dev system -k reboot
 . scripts/machines.sh
-export SPYGLASS_CYCLES=${SPYGLASS_CYCLES:-100} # wakes and sleeps in a row; ./dev test has fewer
 if [[ $(id -u) == 0 ]]; then
     prepare_machines
 else

@@ -17,7 +17,7 @@ fi
 .venv/bin/python -m coverage combine --quiet
 .venv/bin/python -m coverage report
 if [[ $(id -u) == 0 ]]; then
-    SPYGLASS_CYCLES=10 ./dev system -m "not long"
+    ./dev system -m "not long"
 else
     printf 'Not root: tests/system is left out.\n'
 fi
