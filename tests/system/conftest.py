@@ -22,6 +22,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "tests/system/" in item.nodeid:
             item.add_marker(pytest.mark.system)
+            long = item.get_closest_marker("long") is not None
+            item.add_marker(pytest.mark.timeout(300 if long else 120))  # the first one boots, and installs
 
 
 @pytest.fixture(scope="session")
