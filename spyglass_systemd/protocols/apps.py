@@ -13,7 +13,6 @@ from spyglass_systemd.words.listener import Lead
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Any
 
     from spyglass_systemd.words.listener import Listener
@@ -147,15 +146,15 @@ def trace_of(error: BaseException) -> str:
     """The traceback of `error` from the app's first frame on."""
     import traceback  # noqa: PLC0415  # only on this path
 
-    return "".join(traceback.format_exception(type(error), error, _from_the_app(error.__traceback__)))
+    found = traceback.TracebackException(type(error), error, error.__traceback__)
+    links = [found]
+    while links:  # each error of the chain: "during the handling of ..."
+        link = links.pop()
+        link.stack = traceback.StackSummary.from_list([frame for frame in link.stack if _is_the_apps(frame.filename)])
+        links += [each for each in (link.__cause__, link.__context__) if each is not None]
+    return "".join(found.format())
 
 
-def _from_the_app(frames: TracebackType | None) -> TracebackType | None:
-    """The traceback without our frames and the import system's at its top."""
-    at = frames
-    while at is not None:
-        name = at.tb_frame.f_code.co_filename
-        if not name.startswith(_OURS) and not name.startswith(_NOT_THE_APPS):
-            return at
-        at = at.tb_next
-    return None
+def _is_the_apps(filename: str) -> bool:
+    """Not ours, and not the import system's, which stand between two modules of the app."""
+    return not filename.startswith((_OURS, *_NOT_THE_APPS))

@@ -65,20 +65,25 @@ class Loader(SourceFileLoader):
 
     def get_code(self, fullname: str) -> CodeType | None:
         """See importlib.abc.InspectLoader."""
+        code = self._cached()
+        # Outside of any `except`: what compiling raises is the app's, and has no error of ours in its context.
+        return code if code is not None else super().get_code(fullname)
+
+    def _cached(self) -> CodeType | None:
         folder, _, name = self.path.rpartition("/")
         try:
             source = os.stat(self.path)
             data = _contents(f"{folder}/__pycache__/{name[:-3]}.{sys.implementation.cache_tag}.pyc")
         except OSError:
-            return super().get_code(fullname)
+            return None
         time, size = int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF
         if data[:_HEAD] != _UNCHANGED + time.to_bytes(4, "little") + size.to_bytes(4, "little"):
-            return super().get_code(fullname)
+            return None
         try:
             code: CodeType = marshal.loads(memoryview(data)[_HEAD:])  # noqa: S302  # what importlib does
             _imp._fix_co_filename(code, self.path)  # type: ignore[attr-defined]  # noqa: SLF001  # for a tree that was moved
         except (EOFError, TypeError, ValueError):  # cut off, or no code
-            return super().get_code(fullname)
+            return None
         return code
 
 

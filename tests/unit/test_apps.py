@@ -368,3 +368,12 @@ def test_one_app_that_fails_fails_them_all(write):
     leads = [Lead(listener(), spec, "auto", "") for spec in ("blog:app", "blog:nothing")]
     with pytest.raises(AppError, match="nothing"):
         apps.fill(tuple(leads))
+
+
+def test_a_traceback_through_two_modules_has_the_frames_of_both_and_no_others(write):
+    write("raise RuntimeError('no database')\n", "inner.py")
+    write("import inner\napp = 1\n")
+    files = [line for line in failure().trace.splitlines() if line.startswith("  File ")]
+    assert len(files) == 2
+    assert "blog.py" in files[0]
+    assert "inner.py" in files[1]
