@@ -8,6 +8,7 @@
 #   ./dev test tests/unit/test_reports.py -k text
 #   ./dev test -p no:randomly          in file order
 # The seed of a random order is printed in the first lines; --randomly-seed=N repeats it.
+/usr/bin/python3 -c 'import httptools' 2>/dev/null || packages+=(python3-httptools) # the older parser: tables run with both
 set_up nginx:nginx-light
 if (($#)); then
     exec .venv/bin/python -m pytest "$@"
