@@ -399,14 +399,7 @@ class Service:
 
     def members(self):
         """The pids of every process of the Master's session that is still running."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                with contextlib.suppress(OSError):
-                    state, _, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
-                    if int(session) == self.process.pid and state not in "ZX":
-                        found.append(int(entry.name))
-        return found
+        return session(self.process.pid)
 
     def stragglers(self):
         """Who is still there of a session whose leader has ended, and does not leave either."""
@@ -443,6 +436,18 @@ def _family(address):
     if isinstance(address, str | bytes):
         return socket.AF_UNIX
     return socket.AF_INET6 if len(address) > 2 else socket.AF_INET
+
+
+def session(leader):
+    """The pids of every process of a session that is still running."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                state, _, _, number = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+                if int(number) == leader and state not in "ZX":
+                    found.append(int(entry.name))
+    return found
 
 
 def children(pid):
