@@ -48,6 +48,15 @@ install_packages() {
     packages=()
 }
 
+# run_tests COMMAND...: pytest by this command. What fails is run once more by itself and must pass then: these tests wait for
+# real processes on machines that others use too. It is named either way.
+run_tests() {
+    "$@" && return 0
+    printf '\n===== once more, by themselves, the tests that failed\n'
+    "$@" --last-failed --last-failed-no-failures none || return 1
+    printf '===== they passed alone; each deserves a look\n'
+}
+
 # The path of a Python that can make our environment: new enough, with venv and the headers. Where `python3` is a shim
 # that looks its interpreter up at each start, this is the interpreter itself.
 find_python() {

@@ -14,4 +14,4 @@ if [[ $(id -u) == 0 ]]; then
 else
     set_up
 fi
-exec .venv/bin/python -m pytest tests/system "$@"
+run_tests .venv/bin/python -m pytest tests/system "$@"

@@ -14,7 +14,7 @@ if (($#)); then
     exec .venv/bin/python -m pytest "$@"
 fi
 .venv/bin/python -m coverage erase
-.venv/bin/python -m coverage run -m pytest tests/unit tests/process tests/test_project.py
+run_tests .venv/bin/python -m coverage run -m pytest tests/unit tests/process tests/test_project.py
 .venv/bin/python -m coverage combine --quiet
 .venv/bin/python -m coverage report
 if [[ $(id -u) == 0 ]]; then

@@ -144,6 +144,7 @@ def test_a_worker_and_the_template_that_has_reaped_it_may_be_found_dead_at_once(
     generation, worker = awake(world)
     offspring.send_signal(worker.pidfd, signal.SIGKILL)
     eventually(lambda: gone(worker.pid))
+    eventually(lambda: readable(generation.channel.fileno()))  # it has told how
     offspring.send_signal(generation.pidfd, signal.SIGKILL)
     eventually(lambda: readable(generation.pidfd))
     world.turn()
