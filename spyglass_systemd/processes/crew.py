@@ -107,6 +107,8 @@ class Crew(Workforce):
     def bury_template(self, generation: Generation) -> None:
         """A Template is dead: reap it, and see what that means for its workers."""
         self.hear_template(generation)  # its last words first
+        for worker in list(generation.workers.values()):
+            self.hear_worker(worker)  # one that accepts serves on, and the app is awake before it has lost its Template
         status = offspring.reap(generation.pid)
         os.close(generation.pidfd)
         generation.pidfd, generation.lost = -1, True

@@ -82,6 +82,22 @@ def eventually(check, what=""):
     return found
 
 
+def slow_to_come(gate):
+    """For `around`: the Master comes when the FIFO `gate` is opened for writing; its first Template is at work."""
+    return AROUND.format(
+        before=f"""
+from spyglass_systemd.processes import serve
+first = serve._first
+def then_wait(*args):
+    found = first(*args)
+    open({str(gate)!r}).close()
+    return found
+serve._first = then_wait
+""",
+        after="",
+    )
+
+
 def take_time(seconds):
     """What a slow client does. Nothing is waited for here: that it does nothing is what is tested."""
     time.sleep(seconds)
@@ -140,7 +156,7 @@ class Process:
     """A process that we may not wait for. `gone` says whether it has ended, a zombie included."""
 
     def __init__(self, pid):
-        self.pid = pid
+        self.pid, self._fd = pid, -1
         self._fd = os.pidfd_open(pid)
 
     def kill(self, number=signal.SIGKILL):
@@ -157,7 +173,8 @@ class Process:
         return bool(select.select([self._fd], [], [], limit)[0])
 
     def __del__(self):
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
 
     def __repr__(self):
         return f"<Process {self.pid} {'gone' if self.gone else 'there'}>"
@@ -363,11 +380,11 @@ class Service:
 
     @property
     def templates(self):
-        return [Process(pid) for pid in children(self.pid)]
+        return _processes(children(self.pid))
 
     @property
     def workers(self):
-        return [Process(pid) for template in children(self.pid) for pid in children(template)]
+        return _processes(pid for template in children(self.pid) for pid in children(template))
 
     def all_accept(self, count=2):
         """Wait until `count` workers accept and none is in any other state; their rows of the scoreboard."""
@@ -430,6 +447,14 @@ class Service:
             return []
         names = ("PID", "STATE", "GENERATION", "WORKER", "ACCEPTED", "OPEN", "REQUESTS", "IN_FLIGHT", "ANSWERED")
         return [{name.lower(): row[getattr(row_cells, name)] for name in names} for row in self.board()[1]]
+
+
+def _processes(pids):
+    found = []
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # it has been waited for meanwhile
+            found.append(Process(pid))
+    return found
 
 
 def _family(address):

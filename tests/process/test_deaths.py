@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
-from harness import AROUND, IMPATIENT, Process, eventually, said, take_time, wait_at
+from harness import AROUND, IMPATIENT, Process, eventually, said, slow_to_come, take_time, wait_at
 
 SEGFAULT = "import ctypes; ctypes.string_at(0)"
 
@@ -133,6 +134,23 @@ def test_when_the_template_dies_its_workers_serve_on_until_others_have_come(serv
         assert worker.wait()
     master.all_accept(2)
     assert "worker_died" not in master.log
+
+
+def test_when_the_template_dies_before_the_master_has_read_anything_its_worker_serves_on(service, gate, tmp_path):
+    os.mkfifo(tmp_path / "import")
+    master = service("--workers", "1", around=slow_to_come(tmp_path / "import"))
+    with master.start(waiting="say(1)") as connection:
+        assert said(connection.read()) == [1]
+    with master.connect().ask(wait_at(gate)) as connection:
+        master.in_flight()
+        master.template.kill()
+        with (tmp_path / "import").open("w"):
+            pass
+        master.log.until("reloaded")
+        with gate.open("w"):
+            pass
+        assert said(connection.read()) == ["answered"]
+    assert "failed" not in master.log
 
 
 def test_when_the_template_and_all_workers_die_the_port_answers_again(service):

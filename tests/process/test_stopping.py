@@ -6,7 +6,7 @@ import os
 import signal
 
 import pytest
-from harness import AROUND, eventually, said, take_time, wait_at
+from harness import AROUND, eventually, said, slow_to_come, take_time, wait_at
 
 HALF, OTHER_HALF = b"POST / HTTP/1.1\r\nHost: te", b"st\r\nContent-Length: 6\r\nConnection: close\r\n\r\nsay(7)"
 
@@ -230,16 +230,7 @@ def test_one_worker_less_loses_no_request(service, gate):
 def test_a_signal_is_heard_though_the_master_is_not_there_yet(service, gate, tmp_path, number):
     """Its workers answer while it is still being imported: who is told to stop then has something to finish."""
     os.mkfifo(tmp_path / "import")
-    slow = f"""
-from spyglass_systemd.processes import serve
-first = serve._first
-def then_wait(*args):
-    found = first(*args)
-    open({str(tmp_path / "import")!r}).close()
-    return found
-serve._first = then_wait
-"""
-    master = service("--workers", "1", "--idle", "0.3", around=AROUND.format(before=slow, after=""))
+    master = service("--workers", "1", "--idle", "0.3", around=slow_to_come(tmp_path / "import"))
     with master.start(waiting="say(1)") as connection:
         assert said(connection.read()) == [1]
     with master.connect().ask(wait_at(gate)) as connection:
