@@ -24,7 +24,7 @@ from spyglass_systemd.protocols import row as row_cells
 from spyglass_systemd.protocols.scoreboard import Scoreboard
 from spyglass_systemd.words.listener import AF_UNIX, Listener
 from spyglass_systemd.words.options import Settings
-from spyglass_systemd.words.reports import Forked, Quiesced, Resume, Said
+from spyglass_systemd.words.reports import Accepting, Forked, Quiesced, Resume, Said
 from spyglass_systemd.words.states import Event
 
 LIMIT = 20.0  # seconds
@@ -167,8 +167,8 @@ def test_a_worker_that_nobody_has_reaped_is_buried_with_its_template(world):
     assert world.crew.roster.generations == {}
 
 
-def test_a_worker_of_a_template_that_has_just_died_is_no_reason_to_be_ready(world):
-    """Or a Master that had to answer for the app would serve with nobody."""
+def test_a_worker_that_accepts_counts_before_the_loss_of_its_template_and_never_after(world):
+    """It serves on. Whoever is heard of later is no reason to be ready: his generation may be thrown away by then."""
     world = world()
     generation = world.begin()
     (worker,) = generation.workers.values()
@@ -176,7 +176,9 @@ def test_a_worker_of_a_template_that_has_just_died_is_no_reason_to_be_ready(worl
     offspring.send_signal(generation.pidfd, signal.SIGKILL)
     eventually(lambda: readable(generation.pidfd))
     world.turn()
-    assert world.events == [Event.TEMPLATE_LOST]
+    assert world.events == [Event.READY, Event.TEMPLATE_LOST]
+    world.crew._accepting(worker, Accepting(1))
+    assert world.events == [Event.READY, Event.TEMPLATE_LOST]
 
 
 def test_a_successor_that_is_said_to_be_ready_twice_succeeds_once():
