@@ -65,9 +65,9 @@ class Crew(Workforce):
         return generation
 
     def discard(self, generation: Generation) -> None:
-        """Throw away a generation that does not serve: at once, whatever it does."""
+        """Throw away a generation that is of no use. A worker of it retires: it may have accepted somebody already."""
         for worker in generation.workers.values():
-            self._kill(worker, worker.reason or "its generation was discarded")
+            self.retire(worker, "its generation was discarded")
         if not generation.lost:
             offspring.send_signal(generation.pidfd, signals.KILL)
 

@@ -16,6 +16,7 @@ class WorkerHandle:
     """What the Master knows of one worker. `pid` and `pidfd` are 0 and -1 until its Template has forked it."""
 
     __slots__ = (
+        "asked",
         "born",
         "channel",
         "died",
@@ -50,7 +51,8 @@ class WorkerHandle:
         self.doomed = False  # to be killed; where its pid is not known yet, as soon as it is
         self.trouble: tuple[str, str] = ("", "")  # summary and traceback of why it cannot start the app
         self.wants_successor = False
-        self.quiet = False  # it has answered its last quiesce
+        self.asked = 0  # number of its last quiesce
+        self.quiet = False  # it has answered that
 
     @property
     def label(self) -> str:

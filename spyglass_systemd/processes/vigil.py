@@ -86,7 +86,7 @@ class Vigil:
 
     def _failed(self, alarm: Alarm) -> Event | None:
         importing = self._crew.roster.current is not None
-        quiet = not importing and not self._failure.talking
+        quiet = not importing and not self._failure.talking and not any(True for _ in self._crew.roster.workers())
         if quiet and self._over(self._failure.quiet_since(), self._settings.idle, alarm):
             return Event.WENT_IDLE
         return Event.RETRY if alarm.due(self._failure.retry_at) else None
@@ -113,6 +113,8 @@ class Vigil:
 
     def _dozing(self, alarm: Alarm) -> Event | None:
         """Whether the app may sleep."""
+        if self._failure.talking:
+            return None  # the fuse has accepted somebody, and sees him off
         seen = self._board.snapshot()
         left = self._policy.sleeps_in(seen, self._armed, self._began, alarm.now)
         if left is None or not alarm.due(alarm.now + left):

@@ -135,7 +135,8 @@ class Workforce:
 
     def _quiesced(self, worker: WorkerHandle, report: reports.Quiesced) -> None:
         if worker.state == RETIRING:
-            worker.quiet = True  # dismissed when it holds no lease any more
+            # An answer to an older quiesce says nothing: it was told to resume since, and may have accepted somebody.
+            worker.quiet = worker.quiet or report.number == worker.asked  # dismissed when it holds no lease any more
         elif self.proof is not None:
             self.proof.acknowledge(worker.number, report.number, report.accepted, report.answered)
 
@@ -172,6 +173,7 @@ class Workforce:
             self._quiesces += 1
             worker.state, worker.reason = RETIRING, worker.reason or reason
             worker.born = time.monotonic()  # from here on its age is that of its retirement
+            worker.asked = self._quiesces
             worker.channel.send(reports.Quiesce(self._quiesces, final))
 
     def dismiss(self, worker: WorkerHandle) -> None:

@@ -39,6 +39,8 @@ def fork(body: Callable[[], None], *, join: bool = True) -> tuple[int, int]:
         os.close(place)
     try:
         return pid, os.pidfd_open(pid)
+    except ProcessLookupError:  # it is gone, and the app has its children reaped unseen
+        raise
     except OSError:  # a thread of the app was quicker
         os.kill(pid, signals.KILL)
         reap(pid)

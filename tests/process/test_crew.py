@@ -297,6 +297,34 @@ def test_a_worker_that_says_what_only_others_say_is_not_heard(world):
     line.close()
 
 
+# ### Who may have accepted somebody
+
+
+def test_an_answer_to_an_older_quiesce_does_not_dismiss_who_retires(world):
+    world = world(workers=1)
+    _, worker = awake(world)
+    world.crew.quiesce("sleep")
+    eventually(lambda: readable(worker.channel.fileno()))  # its answer, unread
+    offspring.send_signal(worker.pidfd, signal.SIGSTOP)
+    world.crew.resume()
+    world.crew.retire(worker, "stop")
+    world.turn()
+    try:
+        assert not worker.quiet
+    finally:
+        offspring.send_signal(worker.pidfd, signal.SIGCONT)
+    world.run(lambda: worker.quiet)
+
+
+def test_workers_of_a_discarded_generation_finish(world):
+    world = world(workers=1)
+    generation, worker = awake(world)
+    world.crew.discard(generation)
+    assert not worker.doomed
+    world.run_all(lambda: not world.crew.roster.generations, may_fork=False)
+    assert "worker_retired" in world.log
+
+
 # ### A Master without descriptors
 
 
