@@ -77,7 +77,7 @@ def start(command: list[str], environ: dict[str, str], fds: Sequence[int]) -> in
     held = signals.hold()  # until the child is no longer us, no handler of ours may run in it
     try:
         pid = os.fork()
-        if pid == 0:
+        if pid == 0:  # pragma: no cover  # whoever could measure it is not there any more after execve(2)
             _become(command, environ, fds)
     finally:
         signals.release(held)
@@ -88,7 +88,9 @@ def start(command: list[str], environ: dict[str, str], fds: Sequence[int]) -> in
     return pid
 
 
-def _become(command: list[str], environ: dict[str, str], fds: Sequence[int]) -> NoReturn:
+def _become(  # pragma: no cover  # as above; what it does is seen in the program that it becomes
+    command: list[str], environ: dict[str, str], fds: Sequence[int]
+) -> NoReturn:
     try:
         os.setpgid(0, 0)
         signals.restore_for_exec()

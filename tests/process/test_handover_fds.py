@@ -49,3 +49,23 @@ def test_a_fork_that_fails_is_an_oserror_and_nothing_stays_blocked(monkeypatch):
     with pytest.raises(OSError, match="temporarily"):
         handover.start(["true"], {}, [3])
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_what_is_started_leads_a_group_of_its_own_whoever_comes_first(monkeypatch, quick):
+    parent, setpgid = os.getpid(), os.setpgid
+
+    def too_late(pid, group):
+        if os.getpid() == parent:
+            raise PermissionError(13, "Permission denied")  # EACCES, setpgid(2): it has called execve(2) already
+        setpgid(pid, group)
+
+    reader, writer = os.pipe()
+    program = "import os; os.write(3, b'%d' % (os.getpgrp() == os.getpid()))"
+    if quick:
+        monkeypatch.setattr(os, "setpgid", too_late)
+    pid = handover.start([sys.executable, "-c", program], dict(os.environ), [writer])
+    os.close(writer)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert os.read(reader, 1) == b"1"
+    os.close(reader)

@@ -54,6 +54,13 @@ def test_listeners_may_be_a_list(written):
     assert read(written('listen = ["8000", "unix:/run/x"]')) == {"listen": ("8000", "unix:/run/x")}
 
 
+def test_a_listener_may_lead_to_an_app_of_its_own(written):
+    content = '[listeners.admin]\napp = "blog.admin:app"\nkind = "wsgi"\n[listeners.gossip]\napp = "blog:gossip"\n'
+    assert read(written(content)) == {
+        "listeners": {"admin": {"app": "blog.admin:app", "kind": "wsgi"}, "gossip": {"app": "blog:gossip"}}
+    }
+
+
 def test_an_empty_file_sets_nothing(written):
     assert read(written("")) == {}
 
