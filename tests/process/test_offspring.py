@@ -221,6 +221,28 @@ def test_a_child_that_cannot_be_watched_does_not_live(monkeypatch):
     monkeypatch.undo()
 
 
+def test_a_child_that_is_gone_before_it_can_be_watched_is_an_oserror(monkeypatch):
+    """An app that ignores SIGCHLD has its children reaped unseen; no signal is sent to a number that is nobody's."""
+    places = [os.pidfd_open(os.getpid())]
+    real = os.fork
+    born = []
+
+    def pidfd_open(_):
+        if places:
+            return places.pop()
+        raise ProcessLookupError(errno.ESRCH, "No such process")
+
+    def fork():
+        born.append(real())
+        return born[-1]
+
+    monkeypatch.setattr(os, "pidfd_open", pidfd_open)
+    monkeypatch.setattr(os, "fork", fork)
+    with pytest.raises(ProcessLookupError):
+        offspring.fork(lambda: None)
+    assert os.waitpid(born[0], 0) == (born[0], 0)  # it ended by itself
+
+
 def test_nothing_of_a_birth_stays_open_in_parent_or_child():
     def descriptors():
         return len(list(Path("/proc/self/fd").iterdir()))

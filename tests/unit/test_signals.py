@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import select
 import signal
+import threading
 
 import pytest
 
 from spyglass_systemd.protocols import signals
+
+
+def to_us(number):
+    """To this thread: one that another test has left behind would take it for the process, whatever is blocked here."""
+    signal.pthread_kill(threading.get_ident(), number)
 
 
 @pytest.fixture(autouse=True)
@@ -26,8 +32,8 @@ def _as_before():
 def test_a_watched_signal_makes_the_descriptor_readable():
     fd = signals.watch((signals.USR1, signals.USR2))
     assert signals.received(fd) == []
-    os.kill(os.getpid(), signals.USR2)
-    os.kill(os.getpid(), signals.USR1)
+    to_us(signals.USR2)
+    to_us(signals.USR1)
     assert select.select([fd], [], [], 10)[0] == [fd]
     assert sorted(signals.received(fd)) == sorted([signals.USR1, signals.USR2])
     assert signals.received(fd) == []
@@ -54,7 +60,7 @@ def test_a_process_watches_once():
 def test_what_comes_while_held_is_delivered_on_release():
     fd = signals.watch((signals.USR1,))
     held = signals.hold()
-    os.kill(os.getpid(), signals.USR1)
+    to_us(signals.USR1)
     assert signals.received(fd) == []
     signals.release(held)
     assert signals.received(fd) == [signals.USR1]
@@ -87,11 +93,11 @@ def test_after_a_restore_signals_can_be_watched_again():
     signals.watch((signals.USR1,))
     signals.restore()
     fd = signals.watch((signals.USR1,))
-    os.kill(os.getpid(), signals.USR1)
+    to_us(signals.USR1)
     assert signals.received(fd) == [signals.USR1]
 
 
 def test_an_ignored_signal_does_nothing_and_is_no_sig_ign():
     signals.ignore(signals.USR1)
-    os.kill(os.getpid(), signals.USR1)
+    to_us(signals.USR1)
     assert callable(signal.getsignal(signals.USR1))
