@@ -6,10 +6,10 @@
 # failure. With --if-changed it does nothing where dist/ has packages of this very source.
 needed=(
     dpkg-buildpackage:dpkg-dev cc:build-essential dh:debhelper dh_python3:dh-python dh_bash-completion:bash-completion
-    py3versions:python3-all lintian:lintian
+    lintian:lintian
 )
 set_up "${needed[@]}"
-for package in pybuild-plugin-pyproject python3-setuptools; do
+for package in pybuild-plugin-pyproject python3-all python3-setuptools; do
     dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || packages+=("$package")
 done
 install_packages
