@@ -8,8 +8,8 @@ _spyglass() {
     fi
     case ${COMP_WORDS[1]} in
         help) COMPREPLY=($(compgen -W "lookout serve" -- "$cur")) ;;
-        lookout) flags="--config --name --kind --chdir --pythonpath --environment --preload --no-preload --idle --doze --watch --min-awake --ignore-subprocesses --no-ignore-subprocesses --workers --threads --max-requests --keepalive --header-timeout --request-timeout --max-stream-idle --import-timeout --drain --root-path --body-limit --spool --line-limit --header-limit --header-count --trusted-proxies --trusted-fields --proxy-protocol --no-proxy-protocol --access-log --no-access-log --log-level --listen --help" ;;
-        serve) flags="--config --name --kind --chdir --pythonpath --environment --preload --no-preload --idle --doze --watch --min-awake --ignore-subprocesses --no-ignore-subprocesses --workers --threads --max-requests --keepalive --header-timeout --request-timeout --max-stream-idle --import-timeout --drain --root-path --body-limit --spool --line-limit --header-limit --header-count --trusted-proxies --trusted-fields --proxy-protocol --no-proxy-protocol --access-log --no-access-log --log-level --help" ;;
+        lookout) flags="--config --name --kind --chdir --pythonpath --environment --preload --no-preload --idle --doze --watch --min-awake --ignore-subprocesses --no-ignore-subprocesses --workers --threads --max-requests --max-connections --keepalive --header-timeout --write-timeout --request-timeout --max-stream-idle --import-timeout --drain --root-path --body-limit --spool --min-rate --max-pipelined --line-limit --header-limit --header-count --trusted-proxies --trusted-fields --proxy-protocol --no-proxy-protocol --access-log --no-access-log --log-level --listen --help" ;;
+        serve) flags="--config --name --kind --chdir --pythonpath --environment --preload --no-preload --idle --doze --watch --min-awake --ignore-subprocesses --no-ignore-subprocesses --workers --threads --max-requests --max-connections --keepalive --header-timeout --write-timeout --request-timeout --max-stream-idle --import-timeout --drain --root-path --body-limit --spool --min-rate --max-pipelined --line-limit --header-limit --header-count --trusted-proxies --trusted-fields --proxy-protocol --no-proxy-protocol --access-log --no-access-log --log-level --help" ;;
     esac
     [[ $flags ]] || return
     case $previous in
@@ -18,7 +18,7 @@ _spyglass() {
         --chdir) compopt -o filenames && COMPREPLY=($(compgen -d -- "$cur")) ;;
         --pythonpath) compopt -o filenames && COMPREPLY=($(compgen -d -- "$cur")) ;;
         --log-level) COMPREPLY=($(compgen -W "debug info warning error" -- "$cur")) ;;
-        --name | --environment | --idle | --doze | --watch | --min-awake | --workers | --threads | --max-requests | --keepalive | --header-timeout | --request-timeout | --max-stream-idle | --import-timeout | --drain | --root-path | --body-limit | --spool | --line-limit | --header-limit | --header-count | --trusted-proxies | --trusted-fields | --listen) ;;
+        --name | --environment | --idle | --doze | --watch | --min-awake | --workers | --threads | --max-requests | --max-connections | --keepalive | --header-timeout | --write-timeout | --request-timeout | --max-stream-idle | --import-timeout | --drain | --root-path | --body-limit | --spool | --min-rate | --max-pipelined | --line-limit | --header-limit | --header-count | --trusted-proxies | --trusted-fields | --listen) ;;
         *) [[ $cur != -* ]] || COMPREPLY=($(compgen -W "$flags" -- "$cur")) ;;
     esac
 }

@@ -75,7 +75,9 @@ def default_of(option: Option) -> str:
 
 
 def _size(size: int) -> str:
-    return f"{size // 2**20}MiB" if size % 2**20 == 0 else f"{size // 2**10}KiB"
+    if size % 2**20 == 0:
+        return f"{size // 2**20}MiB"
+    return str(size) if size % 2**10 else f"{size // 2**10}KiB"
 
 
 def _row(option: Option, columns: int) -> str:

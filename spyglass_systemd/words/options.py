@@ -37,8 +37,10 @@ class Settings:
     workers: int
     threads: int
     max_requests: int
+    max_connections: int
     keepalive: float
     header_timeout: float
+    write_timeout: float
     request_timeout: float | None
     max_stream_idle: float | None
     import_timeout: float
@@ -46,6 +48,8 @@ class Settings:
     root_path: str
     body_limit: int | None
     spool: int
+    min_rate: int
+    max_pipelined: int
     line_limit: int
     header_limit: int
     header_count: int

@@ -259,15 +259,105 @@ def test_a_connection_that_is_not_used_is_closed():
 
 
 def test_a_client_that_takes_nothing_is_given_up(threads):
-    def brief():
-        from spyglass_systemd.backends.wsgi import connection
-
-        connection._STALL = 0.1
-
-    with serving(large, threads=threads, prepare=brief) as worker, worker.connect(small=True) as client:
+    with serving(large, threads=threads, write_timeout=0.1) as worker, worker.connect(small=True) as client:
         client.get("/2000")
         worker.eventually(lambda: worker.row.open == 0 and worker.row.accepted == 1)
         assert worker.ask(b"GET /1 HTTP/1.0\r\n\r\n").code == 200
+
+
+def drip(worker, client, pause=0.01):
+    """Read a little of the answer at a time, until the server has had enough."""
+    client.get("/2000")
+    client.head()
+    with contextlib.suppress(ConnectionResetError):
+        while worker.row.open and client.socket.recv(4096):
+            time.sleep(pause)
+
+
+def test_a_client_that_takes_little_by_little_for_ever_is_given_up(threads):
+    """It is never still for write_timeout, and never as fast as min_rate."""
+    with serving(large, threads=threads, write_timeout=0.2, min_rate=1 << 30) as worker:
+        with worker.connect(small=True) as client:
+            drip(worker, client)
+            worker.eventually(lambda: worker.row.open == 0)
+        assert worker.ask(b"GET /1 HTTP/1.0\r\n\r\n").code == 200
+
+
+def test_a_client_that_takes_its_time_gets_all(threads):
+    with serving(large, threads=threads, write_timeout=0.2, min_rate=1000) as worker:
+        with worker.connect(small=True) as client:
+            client.get("/40")
+            client.head()
+            end = time.monotonic() + 0.6
+            body = client.exactly(1000)
+            while time.monotonic() < end:
+                body += client.exactly(20_000)
+                time.sleep(0.01)
+            body += client.exactly(40 * len(PIECE) - len(body))
+        assert body == PIECE * 40
+
+
+def test_a_body_that_drips_gets_a_408():
+    with serving(hello, header_timeout=0.3, min_rate=1 << 20) as worker, worker.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+        while not select.select([client.socket], [], [], 0.01)[0]:
+            client.send(b"A")
+        assert client.response().code == 408
+
+
+# ### Numbers
+
+
+def test_no_more_connections_are_held_than_max_connections_and_the_next_waits_in_the_backlog(threads):
+    with serving(hello, threads=threads, max_connections=3) as worker, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(worker.connect()) for _ in range(5)]
+        for client in clients:
+            client.get()
+        for client in clients[:3]:
+            assert client.response().code == 200
+        assert (worker.row.accepted, worker.row.open) == (3, 3)
+        said = worker.hear(Said)
+        assert (said.event, said.level) == ("full", 4)
+        clients[0].socket.close()
+        assert clients[3].response().code == 200
+        assert worker.row.accepted == 4
+        clients[1].socket.close()
+        assert clients[4].response().code == 200
+        assert not [report for report in worker.reports if isinstance(report, Said)]
+
+
+def test_a_sibling_serves_whom_a_full_worker_cannot():
+    with contextlib.ExitStack() as stack:
+        one = stack.enter_context(serving(hello, max_connections=1))
+        two = stack.enter_context(serving(hello, max_connections=1, listener=one.socket))
+        clients = [stack.enter_context(one.connect()) for _ in range(2)]
+        for client in clients:
+            client.get()
+            assert client.response().code == 200
+        assert (one.row.open, two.row.open) == (1, 1)
+
+
+def test_who_is_in_the_backlog_of_a_full_worker_is_served_when_it_leaves():
+    with serving(hello, max_connections=1) as worker, worker.connect() as first, worker.connect() as second:
+        first.get()
+        assert first.response().code == 200
+        second.get()
+        worker.quiesce(2)  # the last call
+        assert second.response().code == 200
+
+
+def test_a_connection_ends_after_max_pipelined_requests_that_were_sent_ahead(threads):
+    with serving(hello, threads=threads, max_pipelined=3) as worker:
+        with worker.connect() as client:
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 10)
+            answers = [client.response() for _ in range(4)]
+            assert [answer.header("Connection") for answer in answers] == [None, None, None, "close"]
+            assert client.is_at_its_end()
+        with worker.connect() as client:
+            for _ in range(10):
+                client.get()
+                assert client.response().header("Connection") is None
+        assert worker.end().answered == 14
 
 
 # ### The end of a connection

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _READ = 64 * 1024
 _LAST_CALL = 1.0  # seconds for a request that is already on its way when we want to close
-_STALL = 30.0  # seconds in which a client must take something of his answer
-_SLOWEST = 500  # bytes a second of a body that is coming in
 
 
 class Connection(Wire):
@@ -37,7 +35,7 @@ class Connection(Wire):
     `running`: the exchange is with a thread of the pool.
     """
 
-    __slots__ = ("_heard", "app", "began_ns", "exchange", "running")
+    __slots__ = ("_ahead", "_heard", "_taken", "app", "began_ns", "exchange", "running")
 
     def __init__(
         self, loop: Loop, sock: _socket.socket, framing: Framing, outlet: Outlet, app: Callable[..., Any]
@@ -48,6 +46,8 @@ class Connection(Wire):
         self.running = False
         self.began_ns = 0  # when its request was given to the app, for the access log
         self._heard = -1  # bytes of a body when the clock was last set; -1: the head is not whole
+        self._taken = 0  # bytes of answers when the clock was last set
+        self._ahead = 0  # requests that came before the answer to the one before them
 
     # ### What the loop calls
 
@@ -59,6 +59,8 @@ class Connection(Wire):
                 self.lose()
             elif event & OUT:
                 self.outlet.flush()
+                if self.outlet.empty:
+                    self.deadline = inf
                 self.proceed()
             else:  # the next request, or the end of the client's side: both have time
                 self._watch(0)
@@ -98,7 +100,8 @@ class Connection(Wire):
             self.lose()
         elif not outlet.empty:
             if self.mask != OUT or self.deadline == inf:
-                self._loop.arm(self, _STALL)
+                self._taken = self.outlet.taken()
+                self._loop.arm(self, self._loop.service.write_timeout)
                 self._watch(OUT)
         elif exchange is None:
             self._goodbye()
@@ -135,10 +138,7 @@ class Connection(Wire):
         elif state == FAREWELL:
             self._close()
         elif state == ANSWER and not self.outlet.empty:
-            if self.outlet.stalled():
-                self.lose()
-            else:
-                self._loop.arm(self, _STALL)
+            self._check_taking()
 
     def last_call(self) -> None:
         """There is no way back: whoever is between two requests has one second for the next."""
@@ -159,6 +159,8 @@ class Connection(Wire):
             self._refuse(503, "no room for the body")
             return
         if request is not None:
+            if self._ahead >= loop.service.max_pipelined:
+                request.keep = False
             self.state = ANSWER
             loop.answer(self, request)
             return
@@ -174,7 +176,7 @@ class Connection(Wire):
 
     def _check_progress(self) -> None:
         received, timeout = self.framing.received, self._loop.service.header_timeout
-        if self._heard < 0 or received - self._heard < _SLOWEST * timeout:
+        if self._heard < 0 or received - self._heard < max(1, self._loop.service.min_rate * timeout):
             self._refuse(408, "the request took too long to come")
         else:
             self._heard = received
@@ -192,6 +194,14 @@ class Connection(Wire):
 
     # ### An answer goes out
 
+    def _check_taking(self) -> None:
+        taken, timeout = self.outlet.taken(), self._loop.service.write_timeout
+        if taken - self._taken < max(1, self._loop.service.min_rate * timeout):
+            self.lose()
+        else:
+            self._taken = taken
+            self._loop.arm(self, timeout)
+
     def _answered(self, exchange: Exchange) -> None:
         loop = self._loop
         self.exchange = None
@@ -206,8 +216,11 @@ class Connection(Wire):
             self.state = IDLE
             loop.arm(self, _LAST_CALL if loop.service.closing else loop.service.keepalive)
             if self.framing.rest:
+                self._ahead += 1
                 loop.ready.append(self)
-            elif self.mask != IN:
-                self._watch(IN)
+            else:
+                self._ahead = 0
+                if self.mask != IN:
+                    self._watch(IN)
         else:
             self._goodbye(at_once=not exchange.request.keep and not self.framing.rest)

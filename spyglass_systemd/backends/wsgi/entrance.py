@@ -32,17 +32,22 @@ _BREATH = 1.0  # seconds without accepting when there is no descriptor left
 
 
 class Entrance:
-    """`exhausted` says why nobody can be let in, once; `reopens` is when it is worth trying again."""
+    """`exhausted` says why nobody can be let in, once; `reopens` is when it is worth trying again.
+
+    `full`: there is no room for more.
+    """
 
     def __init__(self, epoll: select.epoll, doors: list[Door]) -> None:
         self._epoll = epoll
         self._doors = {door.listener.fd: door for door in doors}
         self._open = False
         self.exhausted = ""
+        self.full = False
         self.reopens = inf
 
     def open(self) -> None:
         """Watch the listeners."""
+        self.full = False
         self.reopens = inf
         if not self._open:
             self._open = True
@@ -51,6 +56,7 @@ class Entrance:
 
     def shut(self) -> None:
         """Watch them no longer."""
+        self.full = False
         self.reopens = inf
         if self._open:
             self._open = False
@@ -68,6 +74,13 @@ class Entrance:
         """One connection of each listener among `fds`."""
         guests = [self._accept(self._doors[fd]) for fd in fds if fd in self._doors] if self._open else []
         return [guest for guest in guests if guest is not None]
+
+    def fill(self, seen: list[int]) -> list[Guest]:
+        """Watch them no longer: there is no room. One more of each but of those `seen`, which were just asked."""
+        guests = self.turn([fd for fd in self._doors if fd not in seen])
+        self.shut()
+        self.full = True
+        return guests
 
     def one_more(self) -> list[Guest]:
         """One connection of each listener that is watched, before we leave."""

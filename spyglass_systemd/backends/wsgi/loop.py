@@ -52,7 +52,7 @@ class Loop:
         self._gate = service.gate
         self._epoll = select.epoll()
         self._entrance = Entrance(self._epoll, doors)
-        self._told_exhausted = False
+        self._told_exhausted = self._told_full = False
         self._connections: dict[int, Connection] = {}
         self._sweep_at = inf
         self._pool: Pool | None = None
@@ -126,6 +126,16 @@ class Loop:
                 connection.proceed()
         for door, sock, address in self._entrance.turn(others):
             self._welcome(door, sock, address)
+        if len(self._connections) >= self.service.max_connections:
+            self._fill(others)
+
+    def _fill(self, others: list[int]) -> None:
+        """As many are in as may be: the others wait in the backlog, for a sibling or for somebody here to leave."""
+        for door, sock, address in self._entrance.fill(others):
+            self._welcome(door, sock, address)
+        if not self._told_full:
+            self._told_full = True
+            self._gate.say("full", 4, f"max_connections={self.service.max_connections}: others wait in the backlog")
 
     def _obey(self) -> None:
         """Do what the Master wants."""
@@ -174,7 +184,8 @@ class Loop:
         if entrance.exhausted and not self._told_exhausted:
             self._told_exhausted = True
             self._gate.say("exhausted", 3, f"no connections can be accepted for the moment: {entrance.exhausted}")
-        if now >= entrance.reopens and self._gate.accepting:
+        room = len(self._connections) < self.service.max_connections
+        if room and (entrance.full or now >= entrance.reopens) and self._gate.accepting:
             entrance.open()
 
     # ### What a connection asks for

@@ -40,14 +40,13 @@ class Outlet:
     client will read no more; what is put then is dropped. `short`: a file ended before its time. `waiting`: bytes.
     """
 
-    __slots__ = ("_memory", "_queued", "_seen", "_sent", "_sock", "empty", "full", "gone", "short", "waiting")
+    __slots__ = ("_memory", "_queued", "_sent", "_sock", "empty", "full", "gone", "short", "waiting")
 
     def __init__(self, sock: _socket.socket) -> None:
         self._sock = sock
         self._queued: deque[memoryview | Stretch] | None = None  # made when it is needed: most answers never wait
         self._memory = 0
         self._sent = 0
-        self._seen = (0, 0)
         self.waiting = 0
         self.empty = True
         self.full = False
@@ -64,6 +63,7 @@ class Outlet:
             except OSError:
                 self.lose()
                 return
+            self._sent += sent
             if sent == len(data):
                 return
             self._keep(memoryview(data)[sent:])
@@ -124,13 +124,12 @@ class Outlet:
         self._queued = None
         self._memory = self.waiting = 0
 
-    def stalled(self) -> bool:
-        """Whether the client's side has taken nothing since the last look. Slow is not stalled."""
+    def taken(self) -> int:
+        """How many bytes the client's side has taken: what lies in our kernel it has not."""
         import fcntl  # noqa: PLC0415  # for a client who is slow
 
         queued = fcntl.ioctl(self._sock.fileno(), _SIOCOUTQ, bytes(4))
-        before, self._seen = self._seen, (self._sent, int.from_bytes(queued, sys.byteorder))
-        return before == self._seen
+        return self._sent - int.from_bytes(queued, sys.byteorder)
 
     def _queue(self) -> deque[memoryview | Stretch]:
         if self._queued is None:

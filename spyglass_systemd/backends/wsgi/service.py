@@ -48,9 +48,13 @@ class Service:
         "header_timeout",
         "introduced",
         "keepalive",
+        "max_connections",
+        "max_pipelined",
+        "min_rate",
         "progress",
         "threads",
         "trust",
+        "write_timeout",
     )
 
     def __init__(self, gate: Gate, settings: Settings, access: AccessLog | None) -> None:
@@ -60,7 +64,11 @@ class Service:
         self._body_limit = settings.body_limit
         self._spool = settings.spool
         self.header_timeout = settings.header_timeout
+        self.write_timeout = settings.write_timeout
+        self.min_rate = settings.min_rate
         self.keepalive = settings.keepalive
+        self.max_connections = settings.max_connections
+        self.max_pipelined = settings.max_pipelined
         self.threads = settings.threads
         self.introduced = settings.proxy_protocol
         self.trust: Trust | None = None
