@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from spyglass_systemd.words.claims import CLAIMS, FOR, FORWARDED, HOST, PREFIX, PROTO, REAL_IP
 from spyglass_systemd.words.hosts import Network, ip, is_host, packed
+from spyglass_systemd.words.quoted import split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -163,9 +164,9 @@ def _prefix(value: str) -> str:
 def _elements(line: str) -> list[dict[str, str]]:
     """The elements of one Forwarded line; one empty element for a line that is not well-formed."""
     found = []
-    for element in _split(line, ","):
+    for element in split(line, ","):
         pairs: dict[str, str] = {}
-        for text in _split(element, ";"):
+        for text in split(element, ";"):
             name, equals, value = text.strip(" \t").partition("=")
             if not name and not equals:
                 continue
@@ -176,22 +177,6 @@ def _elements(line: str) -> list[dict[str, str]]:
         if pairs:
             found.append(pairs)
     return found
-
-
-def _split(text: str, separator: str) -> list[str]:
-    """At separators that are not inside a quoted string (RFC 9110 section 5.6.4)."""
-    parts, start, quoted, escaped = [], 0, False, False
-    for at, character in enumerate(text):
-        if character == separator and not quoted:
-            parts.append(text[start:at])
-            start = at + 1
-        elif escaped:
-            escaped = False
-        elif quoted and character == "\\":
-            escaped = True
-        elif character == '"':
-            quoted = not quoted
-    return [*parts, text[start:]]
 
 
 def _value(text: str) -> str:

@@ -46,7 +46,8 @@ class Failure:
 
         self.since = time.monotonic()
         if self.fuse is None:  # else it still talks to those who came when the app was broken before
-            self.fuse = Fuse(listeners, settings.kind, settings.header_timeout, introduced=settings.proxy_protocol)
+            raw = frozenset(listener.fd for listener in listeners if _kind(listener, settings) == "raw")
+            self.fuse = Fuse(listeners, settings.header_timeout, raw)
 
     def note(self, generation: Generation | None, *, at_once: bool) -> None:
         """It failed (again): the trouble, or that of `generation`. `at_once`: without a pause before the next attempt.
@@ -64,7 +65,7 @@ class Failure:
         pause = 0.0 if at_once else respawn.delay(self.attempts, jitter=os.urandom(1)[0] / 1280)
         self.retry_at = time.monotonic() + pause
         if self.fuse is not None:
-            self.fuse.retry_after = max(1, round(pause))
+            self.fuse.retry_at = self.retry_at
         known, self._told = self._told == summary + trace, summary + trace
         text = summary if known or not trace else f"{summary}\n{trace.rstrip()}"
         self._log.event("failed", _WARNING if known else _ERROR, text, attempt=self.attempts, retry=f"{pause:.1f}s")
@@ -94,3 +95,9 @@ class Failure:
                 alarm.due(deadline)
             if not self.summary and not self.fuse.open:
                 self.fuse = None
+
+
+def _kind(listener: Listener, settings: Settings) -> str:
+    """The kind of app that the listener leads to, as far as it is configured."""
+    own = settings.listeners.get(listener.name)
+    return own.get("kind", "auto") if own else settings.kind

@@ -1,6 +1,6 @@
 """The fuse: answers for a broken app, so that its port does not die with it.
 
-Knows no app, and of HTTP just enough to say 503.
+Knows no app, and of HTTP just enough to say 503 in words that its client understands.
 """
 
 from __future__ import annotations
@@ -8,14 +8,18 @@ from __future__ import annotations
 import _socket
 import select
 import time
+from math import ceil
 
 from spyglass_systemd.backends import proxy
+from spyglass_systemd.policy import unavailable
+from spyglass_systemd.protocols import knock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from spyglass_systemd.processes.alarm import Alarm
+    from spyglass_systemd.protocols.knock import Head
     from spyglass_systemd.words.listener import Listener
 
 # ### Why not simply exit?
@@ -27,46 +31,46 @@ if TYPE_CHECKING:
 # 503. So the answer is followed by the end of our direction only, and what still comes is read and thrown away until
 # the client is done, within bounds.
 
-_HEAD = 8192  # bytes of a head that we look at
+# ### Why is a PROXY header never asked for?
+# Because nothing here depends on who asks, and because a fuse is there when the configuration is not to be read: then
+# nobody knows whether it would have to come. So one that comes is skipped, on every listener.
+
+_PART = 8192  # bytes read at once while it is not clear what a caller wants
 _LINGER = 10.0  # seconds for a client to take its answer and go
 _DISCARD = 256 << 20  # bytes thrown away for one client
+_DISCARD_PART, _DISCARD_TURNS = 65536, 16  # of them at once, and how often in one turn: others wait, too
 _HELD = 512  # connections at once; the others wait in the backlog
 _SHORT = 1.0  # seconds without accepting when the process is short of descriptors
-_METHOD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ-_")
-_BODY = b"The application is not available right now. Please try again in a moment.\n"
 
 
 class _Caller:
-    """One connection: it is listened to until it has said what it is, then answered, then seen off."""
+    """One connection: it is listened to until it has said what it wants, then answered, then seen off."""
 
-    __slots__ = ("answered", "deadline", "discarded", "head", "introduced", "pending", "sock")
+    __slots__ = ("answered", "came", "deadline", "discarded", "pending", "sock")
 
     def __init__(self, sock: _socket.socket, deadline: float) -> None:
         self.sock = sock
         self.deadline = deadline
-        self.head = b""
-        self.introduced = False
+        self.came = b""
         self.pending = b""
         self.answered = False
         self.discarded = 0
 
 
 class Fuse:
-    """Takes connections from `listeners` and answers them. `kind` is that of the app; `raw` knows no 503.
+    """Takes connections from `listeners` and answers them, but those from one whose descriptor is in `raw`.
 
-    `introduced`: each begins with a PROXY header, and whoever is named there is answered all the same.
+    Those are closed at once: there is nothing that they would understand. `patience` is how many seconds a client has
+    for its head.
     """
 
-    def __init__(
-        self, listeners: tuple[Listener, ...], kind: str, patience: float, *, introduced: bool = False
-    ) -> None:
-        self._introduced = introduced
+    def __init__(self, listeners: tuple[Listener, ...], patience: float, raw: frozenset[int] = frozenset()) -> None:
         self._listeners = {listener.fd: listener for listener in listeners}
-        self._raw = kind == "raw"
-        self._patience = patience  # seconds for a client to say something
+        self._raw = raw
+        self._patience = patience
         self._callers: dict[int, _Caller] = {}
         self._short_until = 0.0
-        self.retry_after = 1
+        self.retry_at = 0.0  # when the app is tried again, in monotonic seconds
         self.refused = 0
         self.last_activity = 0.0
 
@@ -105,7 +109,10 @@ class Fuse:
                     now = time.monotonic()
                     self.last_activity = now
                     self._callers[accepted] = _Caller(sock, now + self._patience)
-                    self._turn_of(accepted)
+                    if fd in self._raw:
+                        self._drop(accepted)
+                    else:
+                        self._turn_of(accepted)
             except (BlockingIOError, ConnectionAbortedError):
                 pass
             except OSError:  # EMFILE, ENFILE, ENOMEM: he stays in the backlog until there is room again
@@ -123,55 +130,48 @@ class Fuse:
             self._drop(fd)
 
     def _turn(self, caller: _Caller) -> None:
-        fd = caller.sock.fileno()
-        if self._raw:  # there is nothing that it would understand
-            self._drop(fd)
-            return
         while not caller.answered:
-            data = caller.sock.recv(_HEAD)
-            caller.head += data
-            verdict = self._looks_like_http(caller)
-            if verdict is False or not data:
-                self._drop(fd)
+            data = caller.sock.recv(_PART)
+            caller.came += data
+            try:
+                head = _head(caller.came, whole=len(caller.came) < knock.LIMIT and bool(data))
+            except ValueError:
+                head, data = None, b""
+            if head is not None:
+                self._answer(caller, head)
+            elif not data:
+                self._drop(caller.sock.fileno())
                 return
-            if verdict:
-                self._answer(caller)
         if caller.pending:
             caller.pending = caller.pending[caller.sock.send(caller.pending) :]
             if caller.pending:
                 return
             caller.sock.shutdown(_socket.SHUT_WR)
-        while data := caller.sock.recv(65536):
+        for _ in range(_DISCARD_TURNS):
+            data = caller.sock.recv(_DISCARD_PART)
             caller.discarded += len(data)
-            if caller.discarded > _DISCARD:
-                break
-        self._drop(fd)
+            if not data or caller.discarded > _DISCARD:
+                self._drop(caller.sock.fileno())
+                return
 
-    def _looks_like_http(self, caller: _Caller) -> bool | None:
-        if self._introduced and not caller.introduced:
-            try:
-                header = proxy.parse(caller.head)
-            except ValueError:
-                return False
-            if header is None:
-                return None
-            caller.introduced, caller.head = True, caller.head[header.size :]
-        return _looks_like_http(caller.head) if caller.head else None
-
-    def _answer(self, caller: _Caller) -> None:
-        head = (
-            b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nCache-Control: no-store\r\n"
-            b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
-        ) % (self.retry_after, len(_BODY))
-        caller.pending = head if caller.head.startswith(b"HEAD ") else head + _BODY
+    def _answer(self, caller: _Caller, head: Head) -> None:
+        now = time.monotonic()
+        retry_after = max(1, ceil(self.retry_at - now))
+        caller.pending = unavailable.answer(head.method, head.field("accept"), retry_after)
         caller.answered = True
-        caller.deadline = time.monotonic() + _LINGER
+        caller.deadline = now + _LINGER
         self.refused += 1
 
     def expire(self, now: float) -> None:
-        """Close the connections whose time is over."""
+        """The time of some is over: who has not said all by now is answered for what he has said, the others go."""
         for fd in [fd for fd, caller in self._callers.items() if caller.deadline <= now]:
-            self._drop(fd)
+            caller = self._callers[fd]
+            head = None if caller.answered else _head(caller.came, whole=False)
+            if head is None:
+                self._drop(fd)
+            else:
+                self._answer(caller, head)
+                self._turn_of(fd)
 
     def deadline(self) -> float | None:
         """When the next one's time is over, in monotonic seconds."""
@@ -186,12 +186,10 @@ class Fuse:
             self._drop(fd)
 
 
-def _looks_like_http(head: bytes) -> bool | None:
-    """Whether these bytes begin a request line (RFC 9112 section 3); None: too few to say."""
-    method, space, rest = head.partition(b" ")
-    if not 0 < len(method) <= 24 or any(byte not in _METHOD for byte in method):  # the longest method has 17
-        return False
-    if not space or b"\n" not in rest:
-        return None if len(head) < _HEAD else False
-    line = rest.partition(b"\n")[0].rstrip(b"\r")
-    return b" HTTP/1." in line
+def _head(came: bytes, *, whole: bool) -> Head | None:
+    """What a caller asks for, behind a PROXY header where there is one. As knock.parse."""
+    try:
+        header = proxy.parse(came) if came else None
+    except ValueError:
+        return knock.parse(came, whole=whole)
+    return knock.parse(came[header.size :], whole=whole) if header is not None else None

@@ -22,16 +22,17 @@ from spyglass_systemd.words.listener import AF_INET, AF_UNIX, Listener
 LIMIT = 20.0  # seconds for anything here
 PATIENCE = 1000.0  # seconds: nobody's is over but by `expire`
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+V2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\0\x09\0\x50"  # a PROXY header for 192.0.2.1
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close(2) sends RST
 
 
 class Port:
     """A listener, the fuse behind it, and the loop that a Master is."""
 
-    def __init__(self, *socks, kind="wsgi"):
+    def __init__(self, *socks, raw=()):
         self.socks = socks
         listeners = tuple(Listener(s.fileno(), "", s.family, s.getsockname()) for s in socks)
-        self.fuse = Fuse(listeners, kind, PATIENCE)
+        self.fuse = Fuse(listeners, PATIENCE, frozenset(socks[index].fileno() for index in raw))
         self.alarm = Alarm()
         self.turns = 0
 
@@ -121,26 +122,38 @@ def split(answer):
 # ### The answer
 
 
-def test_a_request_is_answered_with_503_that_nobody_keeps(port):
-    port.fuse.retry_after = 7
+def test_a_request_is_answered_with_503_that_says_when_to_come_again(port):
+    port.fuse.retry_at = time.monotonic() + 60
+    assert split(port.ask(REQUEST))[1]["retry-after"] in {"59", "60"}
+    port.fuse.retry_at = 0.0  # it is tried just now
     status, fields, body = split(port.ask(REQUEST))
     assert status == "HTTP/1.1 503 Service Unavailable"
-    assert fields == {
-        "retry-after": "7",
-        "cache-control": "no-store",
-        "content-type": "text/plain; charset=utf-8",
-        "content-length": str(len(body)),
-        "connection": "close",
-    }
+    assert fields["retry-after"] == "1"
+    assert fields["cache-control"] == "no-store"
+    assert fields["connection"] == "close"
     assert b"not available" in body
-    assert port.fuse.refused == 1
+    assert port.fuse.refused == 2
 
 
-def test_a_head_request_gets_the_same_head_and_no_body(port):
-    _, fields, _ = split(port.ask(REQUEST))
-    status, fields_of_head, body = split(port.ask(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"))
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        (b"text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8"),
+        (b"application/json", "application/json"),
+        (b"*/*", "text/plain; charset=utf-8"),
+    ],
+)
+def test_the_answer_is_in_the_clients_own_format(port, accept, media_type):
+    request = b"GET / HTTP/1.1\r\nHost: x\r\nAccept: " + accept + b"\r\n\r\n"
+    assert split(port.ask(request))[1]["content-type"] == media_type
+    assert split(port.ask(b"PROXY TCP4 192.0.2.1 192.0.2.2 9 80\r\n" + request))[1]["content-type"] == media_type
+    assert split(port.ask(V2 + request))[1]["content-type"] == media_type
+
+
+def test_a_head_request_gets_a_head_alone(port):
+    status, fields, body = split(port.ask(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"))
     assert status == "HTTP/1.1 503 Service Unavailable"
-    assert fields_of_head == fields
+    assert int(fields["content-length"]) > 0
     assert body == b""
 
 
@@ -162,8 +175,29 @@ def test_whatever_looks_like_a_request_gets_one_answer(port, request_):
     assert answer.count(b"HTTP/1.1 503") == 1
 
 
-def test_an_answer_needs_no_more_than_the_request_line(port):
-    assert refused(port.ask(b"POST / HTTP/1.1\r\n"))
+@pytest.mark.parametrize(
+    "came", [b"POST / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\nHost: x\r\nAccep", V2 + b"GET / HTTP/1.1\r\n"]
+)
+def test_who_has_not_said_all_is_answered_when_his_time_is_over(port, came):
+    with port.connect() as client:
+        client.sendall(came)
+        port.settle()
+        assert port.fuse.refused == 0
+        port.fuse.expire(port.fuse.deadline())
+        assert refused(port.answer(client))
+
+
+def test_a_head_longer_than_we_look_is_answered_for_what_was_seen(port):
+    with port.connect() as client:
+        client.sendall(b"GET / HTTP/1.1\r\nAccept: application/json\r\nCookie: " + b"x" * 20_000)
+        assert b"application/json" in port.answer(client)
+
+
+def test_who_ends_in_the_middle_of_a_head_is_answered(port):
+    with port.connect() as client:
+        client.sendall(b"GET / HTTP/1.1\r\nAccept: te")
+        client.shutdown(socket.SHUT_WR)
+        assert refused(port.answer(client))
 
 
 def test_a_head_that_comes_byte_by_byte_is_answered(port):
@@ -213,7 +247,7 @@ def test_a_client_that_uploads_gets_its_answer_ten_times_of_ten(port):
 
 def test_a_client_that_reads_slowly_gets_the_whole_answer(port, monkeypatch):
     body = b"x" * (8 << 20)
-    monkeypatch.setattr(module, "_BODY", body)
+    monkeypatch.setattr(module.unavailable, "answer", lambda *_: b"HTTP/1.1 503\r\n\r\n" + body)
     with port.connect() as client:
         client.sendall(REQUEST)
         port.turn()
@@ -247,14 +281,30 @@ def test_every_listener_is_answered_for(sock, tmp_path, address):
         b"GET /\r\n",
         b"SSH-2.0-OpenSSH_9.2\r\n",
         b"get / HTTP/1.1\r\n",
-        b"\r\n\r\n",
+        b"\r\n\r\nx",
+        b"PROXY TCP4 nonsense\r\n" + REQUEST,
+        V2 + b"hello\r\n",
         b"\0",
         b" ",
         b" / HTTP/1.1\r\n",
         b"X" * 25,
         b"GET /" + b"x" * 20_000,
     ],
-    ids=["tls", "http2", "http09", "ssh", "lower", "empty", "nul", "space", "no-method", "method", "line"],
+    ids=[
+        "tls",
+        "http2",
+        "http09",
+        "ssh",
+        "lower",
+        "empty",
+        "proxy",
+        "proxied",
+        "nul",
+        "space",
+        "no-method",
+        "method",
+        "line",
+    ],
 )
 def test_what_is_no_request_is_closed_without_a_word(port, data):
     with contextlib.suppress(ConnectionResetError):  # where not all of it was read
@@ -265,13 +315,23 @@ def test_what_is_no_request_is_closed_without_a_word(port, data):
 
 
 def test_a_raw_connection_is_closed_at_once_whether_it_speaks_or_not(sock):
-    port = Port(sock, kind="raw")
+    port = Port(sock, raw=[0])
     with port.connect() as silent:
         assert port.answer(silent) == b""
     with contextlib.suppress(ConnectionResetError):
         assert port.ask(REQUEST) == b""
     assert port.fuse.refused == 0
     assert port.fuse.last_activity > 0
+
+
+def test_a_listener_of_requests_beside_a_raw_one_is_answered(sock):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.setblocking(False)
+        port = Port(sock, other, raw=[0])
+        with contextlib.suppress(ConnectionResetError):
+            assert port.ask(REQUEST, 0) == b""
+        assert refused(port.ask(REQUEST, 1))
+        port.fuse.close()
 
 
 # ### Time
@@ -338,6 +398,22 @@ def test_nobody_sends_for_ever(port, monkeypatch):
     assert port.fuse.open == 0
 
 
+def test_who_sends_without_end_keeps_nobody_waiting(port, monkeypatch):
+    """A turn takes so much of what is thrown away and no more, however much is there."""
+    monkeypatch.setattr(module, "_DISCARD_TURNS", 2)
+    monkeypatch.setattr(module, "_DISCARD_PART", 1000)
+    with port.connect() as client, port.connect() as other:
+        client.sendall(REQUEST + b"x" * 100_000)
+        port.run(lambda: port.fuse.refused)
+        (caller,) = [caller for caller in port.fuse._callers.values() if caller.answered]
+        before = caller.discarded
+        port.turn()
+        assert caller.discarded <= before + 2000
+        other.sendall(REQUEST)
+        assert refused(port.answer(other))
+        assert caller.discarded < 100_000
+
+
 # ### Clients that go when they like
 
 
@@ -362,7 +438,7 @@ def test_a_client_may_go_at_any_moment(port, end, said, turns):
 
 
 def test_a_client_that_is_reset_while_it_is_answered_is_forgotten(port, monkeypatch):
-    monkeypatch.setattr(module, "_BODY", b"x" * (8 << 20))
+    monkeypatch.setattr(module.unavailable, "answer", lambda *_: b"x" * (8 << 20))
     client = port.connect()
     client.sendall(REQUEST)
     port.run(lambda: port.fuse.refused)
