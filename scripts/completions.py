@@ -1,35 +1,50 @@
-"""Write the completions for bash, zsh and fish in packaging/completions from the table of options; --check compares."""
+"""Write the completions for bash, zsh and fish in packaging/completions from the verbs; --check compares."""
 
 from __future__ import annotations
 
-import re
 import sys
+from typing import TYPE_CHECKING
 
 from generated import settle
 
-from spyglass_systemd.cli.help import OVERVIEW, VERBS
-from spyglass_systemd.words.table import OPTIONS, Option
-from spyglass_systemd.words.values import switch
+from spyglass_systemd.cli.verbs import VERBS
 
-WRITTEN = "# Written by scripts/completions.py from spyglass_systemd/words/table.py: change it there."
-EXPLAINED = dict(re.findall(r"^  (\w+) +(.+)$", OVERVIEW, re.MULTILINE))
+if TYPE_CHECKING:
+    from spyglass_systemd.cli.flags import Flag
+
+WRITTEN = "# Written by scripts/completions.py from spyglass_systemd/cli/verbs.py: change it there."
+FLAGS = {verb.name: verb.flags() for verb in VERBS.values() if verb.has_options}
+OF_A_SITE = [verb.name for verb in VERBS.values() if verb.names_a_site]
 BASH = """\
 @WRITTEN@
 
+_spyglass_sites() {
+    local path
+    for path in /etc/spyglass/*.toml "${XDG_CONFIG_HOME:-$HOME/.config}"/spyglass/*.toml; do
+        [[ ! -e $path ]] || basename "$path" .toml
+    done
+}
+
 _spyglass() {
-    local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} flags=""
+    local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]} flags=""
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "@EXPLAINED@" -- "$cur"))
+        COMPREPLY=($(compgen -W "@VERBS@" -- "$cur"))
         return
     fi
-    case ${COMP_WORDS[1]} in
+    case $verb in
         help) COMPREPLY=($(compgen -W "@VERBS@" -- "$cur")) ;;
 @FLAGS@
     esac
     [[ $flags ]] || return
     case $previous in
 @VALUES@
-        *) [[ $cur != -* ]] || COMPREPLY=($(compgen -W "$flags" -- "$cur")) ;;
+        *)
+            if [[ $cur == -* ]]; then
+                COMPREPLY=($(compgen -W "$flags" -- "$cur"))
+            elif [[ " @SITED@ " == *" $verb "* ]]; then
+                COMPREPLY=($(compgen -W "$(_spyglass_sites)" -- "$cur"))
+            fi
+            ;;
     esac
 }
 complete -F _spyglass spyglass
@@ -37,6 +52,11 @@ complete -F _spyglass spyglass
 ZSH = """\
 #compdef spyglass
 @WRITTEN@
+
+_spyglass_sites() {
+    local -a sites=(/etc/spyglass/*.toml(N:t:r) ${XDG_CONFIG_HOME:-$HOME/.config}/spyglass/*.toml(N:t:r))
+    compadd -a sites
+}
 
 _spyglass() {
     local -a verbs=(
@@ -57,96 +77,89 @@ _spyglass() {
 
 _spyglass "$@"
 """
+FISH_SITES = """\
+function __spyglass_sites
+    set -l config $XDG_CONFIG_HOME
+    test -n "$config"; or set config ~/.config
+    for path in /etc/spyglass/*.toml $config/spyglass/*.toml
+        basename $path .toml
+    end
+end
+"""
 
 
 def bash() -> str:
     """For bash-completion."""
-    flags = [f'        {verb}) flags="{" ".join(_flags(verb))} --help" ;;' for verb in VERBS]
-    values, others = [], []
-    for option in OPTIONS.values():
-        if not option.metavar or not any(option in _options(verb) for verb in VERBS):
-            continue
-        kind = _kind(option)
-        if kind == "word":
-            values.append(f'        {option.flag}) COMPREPLY=($(compgen -W "{" ".join(_words(option))}" -- "$cur")) ;;')
-        elif kind:
-            values.append(
-                f'        {option.flag}) compopt -o filenames && COMPREPLY=($(compgen -{kind[0]} -- "$cur")) ;;'
-            )
-        else:
-            others.append(option.flag)
-    values.append(f"        {' | '.join(others)}) ;;")
-    return _filled(BASH, EXPLAINED=" ".join(EXPLAINED), FLAGS="\n".join(flags), VALUES="\n".join(values))
+    flags = [f'        {verb}) flags="{" ".join([*_forms(verb), "--help"])}" ;;' for verb in FLAGS]
+    actions: dict[str, str] = {}
+    for flag in _all_with_values():
+        action = _bash_action(flag)
+        if actions.setdefault(flag.forms[0], action) != action:
+            raise ValueError(f"{flag.forms[0]} takes one thing here and another there, and bash could not know which")
+    values = [f"        {form}) {action} ;;" for form, action in actions.items() if action]
+    others = [form for form, action in actions.items() if not action]
+    values += [f"        {' | '.join(others)}) ;;"] if others else []
+    return _filled(BASH, FLAGS="\n".join(flags), VALUES="\n".join(values))
+
+
+def _bash_action(flag: Flag) -> str:
+    if flag.completes == "word":
+        return f'COMPREPLY=($(compgen -W "{" ".join(flag.words)}" -- "$cur"))'
+    return f'compopt -o filenames && COMPREPLY=($(compgen -{flag.completes[0]} -- "$cur"))' if flag.completes else ""
 
 
 def zsh() -> str:
     """For zsh's completion system."""
-    verbs = [f"        {_quoted(f'{verb}:{_colons(what)}')}" for verb, what in EXPLAINED.items()]
+    verbs = [f"        {_quoted(f'{verb.name}:{_colons(verb.summary)}')}" for verb in VERBS.values()]
     arguments = []
-    for verb in VERBS:
-        specs = [_quoted(spec) for option in _options(verb) for spec in _zsh_specs(option)]
-        specs += ["'--help[Explain the options]'", "'1:APP: '"]
+    for verb, flags in FLAGS.items():
+        specs = [_quoted(spec) for flag in flags for spec in _zsh_specs(flag)] + ["'--help[Explain the options]'"]
+        specs += [_quoted(f"1:{VERBS[verb].argument}:_spyglass_sites" if verb in OF_A_SITE else "1:APP: ")]
         arguments += [f"        {verb})", "            _arguments -S \\"]
         arguments += ["                " + " \\\n                ".join(specs), "            ;;"]
     return _filled(ZSH, EXPLAINED="\n".join(verbs), ARGUMENTS="\n".join(arguments))
 
 
-def _zsh_specs(option: Option) -> list[str]:
-    text = _colons(_summary(option)).replace("[", "\\[").replace("]", "\\]")
-    if option.parse is switch:
-        return [f"{flag}[{text}]" for flag in _forms(option)]
-    actions = {"word": f"({' '.join(_words(option))})", "directory": "_files -/", "file": "_files", "": " "}
-    many = "*" if isinstance(option.default, tuple | dict) else ""
-    return [f"{many}{option.flag}=[{text}]:{option.metavar}:{actions[_kind(option)]}"]
+def _zsh_specs(flag: Flag) -> list[str]:
+    text = _colons(_summary(flag)).replace("[", "\\[").replace("]", "\\]")
+    if not flag.metavar:
+        return [f"{form}[{text}]" for form in flag.forms]
+    actions = {"word": f"({' '.join(flag.words)})", "directory": "_files -/", "file": "_files", "": " "}
+    return [f"{'*' if flag.many else ''}{flag.forms[0]}=[{text}]:{flag.metavar}:{actions[flag.completes]}"]
 
 
 def fish() -> str:
     """For fish."""
     always = "complete -c spyglass"
-    lines = [WRITTEN, "", f"{always} -f"]
-    for verb, what in EXPLAINED.items():
-        lines.append(f"{always} -n __fish_use_subcommand -a {verb} -d {_quoted(what)}")
+    lines = [WRITTEN, "", FISH_SITES, f"{always} -f"]
+    lines += [f"{always} -n __fish_use_subcommand -a {verb.name} -d {_quoted(verb.summary)}" for verb in VERBS.values()]
     lines.append(f'{always} -n "__fish_seen_subcommand_from help" -a "{" ".join(VERBS)}"')
-    for verb in VERBS:
-        for option in _options(verb):
-            words = f'-x -a "{" ".join(_words(option))}"'
+    lines.append(f'{always} -n "__fish_seen_subcommand_from {" ".join(OF_A_SITE)}" -a "(__spyglass_sites)"')
+    for verb, flags in FLAGS.items():
+        for flag in flags:
+            words = f'-x -a "{" ".join(flag.words)}"'
             directory = '-x -a "(__fish_complete_directories)"'
-            value = {"word": words, "directory": directory, "file": "-r -F", "": "-x"}[_kind(option)]
-            for flag in _forms(option):
-                takes = "" if option.parse is switch else f" {value}"
-                text = _quoted(_summary(option))
-                lines.append(f'{always} -n "__fish_seen_subcommand_from {verb}" -l {flag[2:]}{takes} -d {text}')
+            value = {"word": words, "directory": directory, "file": "-r -F", "": "-x"}[flag.completes]
+            for form in flag.forms:
+                takes = f" {value}" if flag.metavar else ""
+                text = _quoted(_summary(flag))
+                lines.append(f'{always} -n "__fish_seen_subcommand_from {verb}" -l {form[2:]}{takes} -d {text}')
     return "\n".join(lines) + "\n"
 
 
 # ### What all three ask
 
 
-def _options(verb: str) -> list[Option]:
-    return [option for option in OPTIONS.values() if option.help and verb in option.places]
+def _forms(verb: str) -> list[str]:
+    return [form for flag in FLAGS[verb] for form in flag.forms]
 
 
-def _flags(verb: str) -> list[str]:
-    return [flag for option in _options(verb) for flag in _forms(option)]
+def _all_with_values() -> list[Flag]:
+    return [flag for flags in FLAGS.values() for flag in flags if flag.metavar]
 
 
-def _forms(option: Option) -> list[str]:
-    return [option.flag, option.flag.replace("--", "--no-", 1)] if option.parse is switch else [option.flag]
-
-
-def _kind(option: Option) -> str:
-    """What a value is that a shell can complete: a word, a file or a directory; "" for anything else."""
-    if _words(option):
-        return "word"
-    return {"DIR": "directory", "FILE": "file"}.get(option.metavar, "")
-
-
-def _words(option: Option) -> tuple[str, ...]:
-    return getattr(option.parse, "words", ())
-
-
-def _summary(option: Option) -> str:
-    return option.help.replace("`", "").removesuffix(".")
+def _summary(flag: Flag) -> str:
+    return flag.help.replace("`", "").removesuffix(".")
 
 
 def _quoted(text: str) -> str:
@@ -158,7 +171,7 @@ def _colons(text: str) -> str:
 
 
 def _filled(template: str, **parts: str) -> str:
-    for name, text in {"WRITTEN": WRITTEN, "VERBS": " ".join(VERBS), **parts}.items():
+    for name, text in {"WRITTEN": WRITTEN, "VERBS": " ".join(VERBS), "SITED": " ".join(OF_A_SITE), **parts}.items():
         template = template.replace(f"@{name}@", text)
     return template
 

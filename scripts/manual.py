@@ -1,7 +1,8 @@
 """Write the man pages in packaging/man from the prose beside them and from the table of options; --check compares.
 
 The prose is a little Markdown: `# NAME SECTION what it is`, `## SECTION`, paragraphs, `term :: explanation`, indented
-examples, **bold**, *italic*, `literal`; `{{...}}` stands for what a program knows better.
+examples, **bold**, *italic*, `literal`; `> ` before a term puts it below another one, `>> ` does that with a paragraph;
+`{{...}}` stands for what a program knows better.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING
 from generated import ROOT, settle
 
 from spyglass_systemd import __version__
-from spyglass_systemd.cli.help import OVERVIEW, default_of, synopsis
+from spyglass_systemd.cli.flags import Flag, default_of, of_option
+from spyglass_systemd.cli.verbs import HEADINGS, VERBS
 from spyglass_systemd.protocols.journal import MESSAGE_IDS
 from spyglass_systemd.words.table import ENABLE, FILE, GROUPS, LOOKOUT, OPTIONS, SERVE, Option
 
@@ -50,9 +52,14 @@ def _block(block: str) -> Iterable[str]:
     if block.startswith("    "):
         lines = [_line(_escape(line[4:])) for line in block.split("\n")]
         return [".PP", ".RS 4", ".EX", *lines, ".EE", ".RE"]
+    if block.startswith(">> "):
+        return [".IP", _line(_marked(block[3:]))]
+    if block.startswith("> "):
+        return [".RS", *_block(block[2:]), ".RE"]
     term, colons, text = block.partition(" :: ")
     if colons:
-        return [".TP", _line(f"\\fB{_escape(term)}\\fR" if "`" not in term else _marked(term)), _line(_marked(text))]
+        plain = "`" not in term and "*" not in term
+        return [".TP", _line(f"\\fB{_escape(term)}\\fR" if plain else _marked(term)), _line(_marked(text))]
     return [".PP", _line(_marked(block))]
 
 
@@ -82,15 +89,44 @@ def _line(text: str) -> str:
 # ### What is filled in
 
 
+def _usages() -> str:
+    return "\n\n".join(f"**spyglass {verb.name}**{_emphasized(verb.usage)}" for verb in VERBS.values())
+
+
+def _emphasized(usage: str) -> str:
+    """What follows the verb in its line of usage, with what stands for something in italics."""
+    _, _, rest = usage.partition(" ")
+    return " " + re.sub("([A-Z]+)", r"*\1*", rest) if rest else ""
+
+
 def _verbs() -> str:
-    found = re.findall(r"^  (\w+) +(.+)$", OVERVIEW, re.MULTILINE)
-    return "\n\n".join(f"{verb} :: {what}" for verb, what in found)
+    """Each verb with what it does and its options; those of `serve` and `lookout` have a section of their own."""
+    blocks = []
+    for heading in HEADINGS:
+        verbs = [verb for verb in VERBS.values() if verb.heading == heading]
+        blocks += [f"### {heading}"] if verbs else []
+        for verb in verbs:
+            first, *more = verb.explanation().split("\n\n")
+            blocks.append(f"**{verb.name}**{_emphasized(verb.usage)} :: {first}")
+            blocks += [f">> {paragraph}" for paragraph in more]
+            if verb.name not in {SERVE, LOOKOUT}:
+                blocks += [f"> {flag.synopsis} :: {_of_flag(flag)}" for flag in verb.flags()]
+    return "\n\n".join(blocks)
+
+
+def _of_flag(flag: Flag) -> str:
+    parts = [flag.help]
+    if flag.many:
+        parts.append("May be given several times.")
+    if flag.default:
+        parts.append(f"(Default: `{flag.default}`)")
+    return " ".join(parts)
 
 
 def _options() -> str:
     return _grouped(
         lambda option: bool({SERVE, LOOKOUT} & set(option.places)),
-        lambda option: synopsis(option) + ("" if SERVE in option.places else " (lookout only)"),
+        lambda option: of_option(option).synopsis + ("" if SERVE in option.places else " (lookout only)"),
     )
 
 
@@ -145,6 +181,7 @@ def _events() -> str:
 
 
 FILLS: dict[str, Callable[[], str]] = {
+    "usages": _usages,
     "verbs": _verbs,
     "options": _options,
     "keys": _keys,

@@ -6,7 +6,7 @@ import sys
 
 from generated import settle
 
-from spyglass_systemd.cli.help import default_of, synopsis
+from spyglass_systemd.cli.flags import default_of, of_option
 from spyglass_systemd.words.table import FILE, GROUPS, LOOKOUT, OPTIONS, SERVE, Option
 
 INTRODUCTION = """\
@@ -57,7 +57,7 @@ def page() -> str:
 
 def _row(option: Option) -> str:
     key = f"`{option.key}`" if FILE in option.places else "-"
-    flag = f"`{synopsis(option)}`"
+    flag = f"`{of_option(option).synopsis}`"
     if not {SERVE, LOOKOUT} & set(option.places):
         flag = "`APP`" if option.key == "app" else "-"
     elif SERVE not in option.places:

@@ -1,14 +1,24 @@
-# Written by scripts/completions.py from spyglass_systemd/words/table.py: change it there.
+# Written by scripts/completions.py from spyglass_systemd/cli/verbs.py: change it there.
+
+_spyglass_sites() {
+    local path
+    for path in /etc/spyglass/*.toml "${XDG_CONFIG_HOME:-$HOME/.config}"/spyglass/*.toml; do
+        [[ ! -e $path ]] || basename "$path" .toml
+    done
+}
 
 _spyglass() {
-    local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} flags=""
+    local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]} flags=""
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "lookout serve version help" -- "$cur"))
+        COMPREPLY=($(compgen -W "start stop restart lookout serve version help" -- "$cur"))
         return
     fi
-    case ${COMP_WORDS[1]} in
-        help) COMPREPLY=($(compgen -W "lookout serve" -- "$cur")) ;;
-        lookout) flags="--config --name --kind --chdir --pythonpath --environment --preload --no-preload --idle --doze --watch --min-awake --ignore-subprocesses --no-ignore-subprocesses --workers --threads --max-requests --max-connections --keepalive --header-timeout --write-timeout --request-timeout --max-stream-idle --import-timeout --drain --root-path --body-limit --spool --min-rate --max-pipelined --line-limit --header-limit --header-count --trusted-proxies --trusted-fields --proxy-protocol --no-proxy-protocol --access-log --no-access-log --log-level --listen --help" ;;
+    case $verb in
+        help) COMPREPLY=($(compgen -W "start stop restart lookout serve version help" -- "$cur")) ;;
+        start) flags="--user --help" ;;
+        stop) flags="--user --help" ;;
+        restart) flags="--user --help" ;;
+        lookout) flags="--config --name --kind --chdir --pythonpath --environment --preload --no-preload --listen --idle --doze --watch --min-awake --ignore-subprocesses --no-ignore-subprocesses --workers --threads --max-requests --max-connections --keepalive --header-timeout --write-timeout --request-timeout --max-stream-idle --import-timeout --drain --root-path --body-limit --spool --min-rate --max-pipelined --line-limit --header-limit --header-count --trusted-proxies --trusted-fields --proxy-protocol --no-proxy-protocol --access-log --no-access-log --log-level --help" ;;
         serve) flags="--config --name --kind --chdir --pythonpath --environment --preload --no-preload --idle --doze --watch --min-awake --ignore-subprocesses --no-ignore-subprocesses --workers --threads --max-requests --max-connections --keepalive --header-timeout --write-timeout --request-timeout --max-stream-idle --import-timeout --drain --root-path --body-limit --spool --min-rate --max-pipelined --line-limit --header-limit --header-count --trusted-proxies --trusted-fields --proxy-protocol --no-proxy-protocol --access-log --no-access-log --log-level --help" ;;
     esac
     [[ $flags ]] || return
@@ -18,8 +28,14 @@ _spyglass() {
         --chdir) compopt -o filenames && COMPREPLY=($(compgen -d -- "$cur")) ;;
         --pythonpath) compopt -o filenames && COMPREPLY=($(compgen -d -- "$cur")) ;;
         --log-level) COMPREPLY=($(compgen -W "debug info warning error" -- "$cur")) ;;
-        --name | --environment | --idle | --doze | --watch | --min-awake | --workers | --threads | --max-requests | --max-connections | --keepalive | --header-timeout | --write-timeout | --request-timeout | --max-stream-idle | --import-timeout | --drain | --root-path | --body-limit | --spool | --min-rate | --max-pipelined | --line-limit | --header-limit | --header-count | --trusted-proxies | --trusted-fields | --listen) ;;
-        *) [[ $cur != -* ]] || COMPREPLY=($(compgen -W "$flags" -- "$cur")) ;;
+        --name | --environment | --listen | --idle | --doze | --watch | --min-awake | --workers | --threads | --max-requests | --max-connections | --keepalive | --header-timeout | --write-timeout | --request-timeout | --max-stream-idle | --import-timeout | --drain | --root-path | --body-limit | --spool | --min-rate | --max-pipelined | --line-limit | --header-limit | --header-count | --trusted-proxies | --trusted-fields) ;;
+        *)
+            if [[ $cur == -* ]]; then
+                COMPREPLY=($(compgen -W "$flags" -- "$cur"))
+            elif [[ " start stop restart " == *" $verb "* ]]; then
+                COMPREPLY=($(compgen -W "$(_spyglass_sites)" -- "$cur"))
+            fi
+            ;;
     esac
 }
 complete -F _spyglass spyglass

@@ -1,11 +1,26 @@
-# Written by scripts/completions.py from spyglass_systemd/words/table.py: change it there.
+# Written by scripts/completions.py from spyglass_systemd/cli/verbs.py: change it there.
+
+function __spyglass_sites
+    set -l config $XDG_CONFIG_HOME
+    test -n "$config"; or set config ~/.config
+    for path in /etc/spyglass/*.toml $config/spyglass/*.toml
+        basename $path .toml
+    end
+end
 
 complete -c spyglass -f
+complete -c spyglass -n __fish_use_subcommand -a start -d 'Listen for a site now, not at each boot.'
+complete -c spyglass -n __fish_use_subcommand -a stop -d 'Stop listening for a site until it is started or the machine boots, and end its app.'
+complete -c spyglass -n __fish_use_subcommand -a restart -d 'End a site'\''s app; who connects meanwhile waits for the next start of it.'
 complete -c spyglass -n __fish_use_subcommand -a lookout -d 'Listen, and run APP only while somebody uses it: for laptops, containers, CI.'
 complete -c spyglass -n __fish_use_subcommand -a serve -d 'Serve APP on the listeners that systemd, or a lookout, passes.'
 complete -c spyglass -n __fish_use_subcommand -a version -d 'Say which version this is.'
 complete -c spyglass -n __fish_use_subcommand -a help -d 'Explain a verb: spyglass help lookout.'
-complete -c spyglass -n "__fish_seen_subcommand_from help" -a "lookout serve"
+complete -c spyglass -n "__fish_seen_subcommand_from help" -a "start stop restart lookout serve version help"
+complete -c spyglass -n "__fish_seen_subcommand_from start stop restart" -a "(__spyglass_sites)"
+complete -c spyglass -n "__fish_seen_subcommand_from start" -l user -d 'Sites of your own service manager (systemctl --user)'
+complete -c spyglass -n "__fish_seen_subcommand_from stop" -l user -d 'Sites of your own service manager (systemctl --user)'
+complete -c spyglass -n "__fish_seen_subcommand_from restart" -l user -d 'Sites of your own service manager (systemctl --user)'
 complete -c spyglass -n "__fish_seen_subcommand_from lookout" -l config -r -F -d 'Read options from this TOML file'
 complete -c spyglass -n "__fish_seen_subcommand_from lookout" -l name -x -d 'What logs call the app; else the first part of its module'\''s name'
 complete -c spyglass -n "__fish_seen_subcommand_from lookout" -l kind -x -a "auto wsgi asgi raw" -d 'What the app speaks'
@@ -14,6 +29,7 @@ complete -c spyglass -n "__fish_seen_subcommand_from lookout" -l pythonpath -x -
 complete -c spyglass -n "__fish_seen_subcommand_from lookout" -l environment -x -d 'Set this variable for the app'
 complete -c spyglass -n "__fish_seen_subcommand_from lookout" -l preload -d 'Import the app once, before the workers are forked'
 complete -c spyglass -n "__fish_seen_subcommand_from lookout" -l no-preload -d 'Import the app once, before the workers are forked'
+complete -c spyglass -n "__fish_seen_subcommand_from lookout" -l listen -x -d 'Listen on this address: a port, host:port, [v6]:port, unix:/path; name= before it names it'
 complete -c spyglass -n "__fish_seen_subcommand_from lookout" -l idle -x -d 'Go to sleep after this long without activity'
 complete -c spyglass -n "__fish_seen_subcommand_from lookout" -l doze -x -d 'Let the workers go after this long, keep the imported app'
 complete -c spyglass -n "__fish_seen_subcommand_from lookout" -l watch -x -d 'Started without a connection, wait this long for one'
@@ -46,7 +62,6 @@ complete -c spyglass -n "__fish_seen_subcommand_from lookout" -l no-proxy-protoc
 complete -c spyglass -n "__fish_seen_subcommand_from lookout" -l access-log -d 'Log each request in the Combined Log Format'
 complete -c spyglass -n "__fish_seen_subcommand_from lookout" -l no-access-log -d 'Log each request in the Combined Log Format'
 complete -c spyglass -n "__fish_seen_subcommand_from lookout" -l log-level -x -a "debug info warning error" -d 'Log from here on'
-complete -c spyglass -n "__fish_seen_subcommand_from lookout" -l listen -x -d 'Listen on this address: a port, host:port, [v6]:port, unix:/path; name= before it names it'
 complete -c spyglass -n "__fish_seen_subcommand_from serve" -l config -r -F -d 'Read options from this TOML file'
 complete -c spyglass -n "__fish_seen_subcommand_from serve" -l name -x -d 'What logs call the app; else the first part of its module'\''s name'
 complete -c spyglass -n "__fish_seen_subcommand_from serve" -l kind -x -a "auto wsgi asgi raw" -d 'What the app speaks'

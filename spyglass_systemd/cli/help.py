@@ -1,91 +1,68 @@
-"""Help for the command line, written from the table of options. Runs nothing."""
+"""Help for the command line: the list of verbs, and a page for each. Runs nothing."""
 
 from __future__ import annotations
 
 import shutil
 import textwrap
 
-from spyglass_systemd.words.spans import format_span
-from spyglass_systemd.words.table import GROUPS, OPTIONS, Option
-from spyglass_systemd.words.values import switch
+from spyglass_systemd.cli.verbs import HEADINGS, VERBS
 
-OVERVIEW = """\
-Usage: spyglass VERB [OPTIONS] [APP]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from spyglass_systemd.cli.flags import Flag
+
+_OPENING = """\
+Usage: spyglass VERB [OPTIONS] [ARGUMENTS]
 
 A Python web app that nobody uses is not running, and nobody notices.
-
-Verbs:
-  lookout   Listen, and run APP only while somebody uses it: for laptops, containers, CI.
-  serve     Serve APP on the listeners that systemd, or a lookout, passes.
-  version   Say which version this is.
-  help      Explain a verb: spyglass help lookout.
 """
-VERBS = {
-    "lookout": """\
-Usage: spyglass lookout [OPTIONS] APP
-
-Listens. The first connection starts APP; after --idle without activity it is gone again, and the Lookout listens on.
-Every option but --listen goes to `spyglass serve`.
-""",
-    "serve": """\
-Usage: spyglass serve [OPTIONS] APP
-
-Serves APP on the listeners that systemd or `spyglass lookout` passes, and exits when nobody needs it any more. This is
-what the ExecStart= of a .service unit says; it opens no listener by itself.
-""",
-}
-_EPILOGUE = """\
+_ENDING = "spyglass help VERB explains a verb."
+_OF_AN_APP = """\
 APP is module:attribute (blog.wsgi:application) or module:factory(); the file of --config may name it as well. A SPAN is
 seconds (90) or units (5min, 1h 30min, 250ms), off is never; a SIZE is bytes or units (64KiB, 1MiB).
 """
+_OF_A_SITE = (
+    "NAME is that of a site: its options are those of /etc/spyglass/NAME.toml, or below ~/.config with --user.\n"
+)
 _INDENT = 30
 
 
-def command_help(command: str, columns: int = 0) -> str:
-    """The help of one verb that has options, `columns` wide (0: as wide as the terminal)."""
+def overview() -> str:
+    """Every verb with its summary."""
+    width = max(map(len, VERBS))
+    parts = [_OPENING]
+    for heading in HEADINGS:
+        verbs = [verb for verb in VERBS.values() if verb.heading == heading]
+        if verbs:
+            lines = (f"  {verb.name:<{width}}  {verb.summary}" for verb in verbs)
+            parts.append("\n".join([f"{heading}:", *lines]) + "\n")
+    return "\n".join([*parts, f"{_ENDING}\n"])
+
+
+def page(name: str, columns: int = 0) -> str:
+    """The help of one verb, `columns` wide (0: as wide as the terminal)."""
     columns = columns or min(shutil.get_terminal_size().columns, 120)
-    parts = [_filled(VERBS[command], columns)]
-    for group in GROUPS:
-        rows = [row for row in OPTIONS.values() if row.group == group and row.help and command in row.places]
-        if rows:
-            parts.append("\n".join([f"{group}:", *(_row(row, columns) for row in rows)]) + "\n")
-    parts.append(_filled(_EPILOGUE, columns))
+    verb = VERBS[name]
+    parts = [f"Usage: spyglass {verb.usage}\n", _filled(verb.explanation(), columns)]
+    flags = verb.flags()
+    for group in dict.fromkeys(flag.group for flag in flags):
+        rows = [_row(flag, columns) for flag in flags if flag.group == group]
+        parts.append("\n".join([f"{group}:", *rows]) + "\n")
+    if "APP" in verb.argument:
+        parts.append(_filled(_OF_AN_APP, columns))
+    elif "NAME" in verb.argument:
+        parts.append(_filled(_OF_A_SITE, columns))
     return "\n".join(parts)
 
 
-def synopsis(option: Option) -> str:
-    """The flag with its value: `--idle SPAN`, `--[no-]preload`."""
-    if option.parse is switch:
-        return option.flag.replace("--", "--[no-]", 1)
-    return f"{option.flag} {option.metavar}"
-
-
-def default_of(option: Option) -> str:
-    """The default as one writes it; "" for none."""
-    value = option.default
-    if value is None:
-        return "off"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return format_span(value)
-    if isinstance(value, int):
-        return _size(value) if option.metavar == "SIZE" else str(value)
-    return value if isinstance(value, str) else " ".join(value) if isinstance(value, tuple) else ""
-
-
-def _size(size: int) -> str:
-    if size % 2**20 == 0:
-        return f"{size // 2**20}MiB"
-    return str(size) if size % 2**10 else f"{size // 2**10}KiB"
-
-
-def _row(option: Option, columns: int) -> str:
-    default = default_of(option)
-    text = option.help.replace("`", "").removesuffix(".") + (f" (default {default})." if default else ".")
+def _row(flag: Flag, columns: int) -> str:
+    text = flag.help.replace("`", "").removesuffix(".") + (f" (default {flag.default})." if flag.default else ".")
     lines = textwrap.wrap(text, max(columns - _INDENT, _INDENT))
-    return f"  {synopsis(option):<{_INDENT - 2}}" + f"\n{' ' * _INDENT}".join(lines)
+    start = f"  {flag.synopsis:<{_INDENT - 2}}"
+    if len(start) > _INDENT:
+        start = f"{start}\n{' ' * _INDENT}"
+    return start + f"\n{' ' * _INDENT}".join(lines)
 
 
 def _filled(text: str, columns: int) -> str:
-    return "\n\n".join(textwrap.fill(paragraph, columns) for paragraph in text.split("\n\n")) + "\n"
+    return "\n\n".join(textwrap.fill(paragraph, columns) for paragraph in text.strip().split("\n\n")) + "\n"

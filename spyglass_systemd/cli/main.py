@@ -8,7 +8,6 @@ from spyglass_systemd.words.errors import SpyglassError, UsageError
 
 BUG = 70  # EX_SOFTWARE of sysexits(3)
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-VERBS = ("lookout", "serve", "version", "help")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -52,6 +51,12 @@ def _run(words: list[str]) -> int:
         return _help(*rest[:1])
     if not verb:
         raise UsageError("there is no verb", hint="see spyglass --help")
+    from spyglass_systemd.cli.verbs import VERBS  # noqa: PLC0415
+
+    if verb in VERBS:
+        from spyglass_systemd.cli import command  # noqa: PLC0415
+
+        return command.run(VERBS[verb].command(), rest)
     from spyglass_systemd.words.nearest import nearest  # noqa: PLC0415
 
     near = nearest(verb, VERBS)
@@ -60,6 +65,7 @@ def _run(words: list[str]) -> int:
 
 def _help(verb: str = "") -> int:
     from spyglass_systemd.cli import help as pages  # noqa: PLC0415
+    from spyglass_systemd.cli.verbs import VERBS  # noqa: PLC0415
 
-    sys.stdout.write(pages.command_help(verb) if verb in pages.VERBS else pages.OVERVIEW)
+    sys.stdout.write(pages.page(verb) if verb in VERBS else pages.overview())
     return 0

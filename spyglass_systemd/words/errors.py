@@ -48,3 +48,15 @@ class ActivationError(SpyglassError):
     """No listener, or one that we cannot serve on (EX_CONFIG)."""
 
     exit_code = 78
+
+
+class ManagerError(SpyglassError):
+    """systemd refused what it was asked, or is not there (EX_UNAVAILABLE)."""
+
+    exit_code = 69
+
+
+class PrivilegeError(SpyglassError):
+    """This user may not do that (EX_NOPERM)."""
+
+    exit_code = 77

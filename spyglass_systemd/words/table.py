@@ -131,7 +131,7 @@ OPTIONS = {
         ),
         Option(_LISTEN, "listeners", leads, {}, "TABLE", "Apps of their own for listeners, by name.", (FILE,)),
         Option(_UNIT, "user", text, "", "USER", "Run as this user.", (ENABLE, FILE)),
-        Option(_UNIT, "python", text, "", "PATH", "Run with this Python, of a virtual environment.", (ENABLE, FILE)),
+        Option(_UNIT, "python", text, "", "FILE", "Run with this Python, of a virtual environment.", (ENABLE, FILE)),
         Option(_UNIT, "nginx", texts, (), "NAME", "Host names for the nginx configuration.", (ENABLE, FILE)),
         Option(_UNIT, "lookout_pid", number, 0, "PID", "", (SERVE,)),  # so that a Master sees its Lookout die
     )

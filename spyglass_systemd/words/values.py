@@ -20,6 +20,8 @@ _YES, _NO, _OFF = ("true", "yes", "on", "1"), ("false", "no", "off", "0"), ("off
 KINDS = ("auto", "wsgi", "asgi", "raw")
 _DIGITS = "0123456789"
 _NAME_LIMIT = 64
+_SITE_LIMIT = 22  # with `spyglass-` before it still the name of a user, which has 31 characters at most
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def text(value: object) -> str:
@@ -151,6 +153,14 @@ def label(value: object) -> str:
     found = text(value)
     if not 0 < len(found) <= _NAME_LIMIT or not found.isascii() or any(letter in found for letter in " :=/"):
         raise _wrong(value, f"a name: up to {_NAME_LIMIT} ASCII characters without space, colon, equals sign or slash")
+    return found
+
+
+def site(value: object) -> str:
+    """What a site can be called: it is part of the names of units, files and a user."""
+    found = text(value)
+    if not 0 < len(found) <= _SITE_LIMIT or found[0] not in _LETTERS or found.strip(_LETTERS + _DIGITS + "-"):
+        raise _wrong(value, f"a name for a site: up to {_SITE_LIMIT} of a-z, 0-9 and -, the first a letter")
     return found
 
 

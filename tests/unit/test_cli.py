@@ -12,7 +12,9 @@ import spyglass_systemd
 from spyglass_systemd import processes
 from spyglass_systemd.cli import help as pages
 from spyglass_systemd.cli import lookout
+from spyglass_systemd.cli.flags import default_of
 from spyglass_systemd.cli.main import main
+from spyglass_systemd.cli.verbs import HEADINGS, VERBS
 from spyglass_systemd.words.errors import AppError, ConfigError, UsageError
 from spyglass_systemd.words.options import parse_flags
 from spyglass_systemd.words.table import LOOKOUT, OPTIONS, SERVE
@@ -60,13 +62,13 @@ def test_version_says_the_version(verb, capsys):
 def test_help_names_every_verb(argv, capsys):
     assert main(argv) == 0
     out = capsys.readouterr().out
-    assert all(f"\n  {verb} " in out for verb in ("lookout", "serve", "version", "help"))
+    assert all(f"\n  {verb} " in out for verb in VERBS)
 
 
-@pytest.mark.parametrize("verb", ["serve", "lookout"])
+@pytest.mark.parametrize("verb", [name for name, verb in VERBS.items() if verb.has_options])
 def test_help_of_a_verb_can_be_asked_for_in_three_ways(verb, capsys):
     texts = set()
-    for argv in ([verb, "--help"], [verb, "--idle", "5", "-h"], ["help", verb]):
+    for argv in ([verb, "--help"], [verb, "x", "-h"], ["help", verb]):
         assert main(argv) == 0
         texts.add(capsys.readouterr().out)
     assert len(texts) == 1
@@ -119,10 +121,32 @@ def test_an_interrupt_is_no_bug(serve, capsys):
 # Help
 
 
+def test_every_verb_has_its_place_and_says_what_it_does():
+    assert {verb.heading for verb in VERBS.values()} <= set(HEADINGS)
+    for verb in VERBS.values():
+        assert verb.summary.endswith(".")
+        assert verb.explanation()
+        assert all(flag.help.endswith(".") for flag in verb.flags()), verb.name
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["start"], "spyglass: missing argument 'NAME'\n  see spyglass start --help\n"),
+        (["start", "--usr"], "spyglass: there is no option --usr\n  did you mean --user?\n"),
+        (["start", "--zzz"], "spyglass: there is no option --zzz\n  see spyglass start --help\n"),
+        (["start", "Blog"], "spyglass: 'Blog' is not a name for a site"),
+    ],
+)
+def test_wrong_words_after_a_verb_are_a_usage_error(argv, says, capsys):
+    assert main(argv) == 64
+    assert capsys.readouterr().err.startswith(says)
+
+
 @pytest.mark.parametrize("command", [SERVE, LOOKOUT])
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_help_shows_every_option_of_the_verb_and_no_other(command, columns):
-    words = pages.command_help(command, columns).split()
+    words = pages.page(command, columns).split()
     shown = {word.replace("[no-]", "") for word in words if word.startswith("--") and len(word) > 2}
     assert shown - {"--listen"} == {
         option.flag for option in OPTIONS.values() if command in option.places and option.help
@@ -130,12 +154,12 @@ def test_help_shows_every_option_of_the_verb_and_no_other(command, columns):
 
 
 def test_help_is_no_wider_than_asked_for():
-    assert max(len(line) for line in pages.command_help(SERVE, 80).splitlines()) <= 80
-    assert max(len(line) for line in pages.OVERVIEW.splitlines()) <= 100
+    assert max(len(line) for line in pages.page(SERVE, 80).splitlines()) <= 80
+    assert max(len(line) for line in pages.overview().splitlines()) <= 100
 
 
 def test_defaults_are_written_as_a_person_writes_them():
-    written = {key: pages.default_of(option) for key, option in OPTIONS.items()}
+    written = {key: default_of(option) for key, option in OPTIONS.items()}
     assert written["idle"] == "5min"
     assert written["doze"] == "off"
     assert written["preload"] == "true"
@@ -148,7 +172,7 @@ def test_defaults_are_written_as_a_person_writes_them():
 
 def test_defaults_as_written_are_read_back():
     for option in OPTIONS.values():
-        if written := pages.default_of(option):
+        if written := default_of(option):
             assert option.parse(written) == option.default
 
 

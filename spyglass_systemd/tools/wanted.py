@@ -1,0 +1,50 @@
+"""What the file of a site asks for, read and checked by itself. Knows neither what is installed nor what is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spyglass_systemd.protocols import config
+from spyglass_systemd.words.addresses import Address, parse_address
+from spyglass_systemd.words.errors import ConfigError
+from spyglass_systemd.words.options import Settings, settle
+
+if TYPE_CHECKING:
+    from spyglass_systemd.tools.places import Site
+
+DEBIAN = "/usr/bin/python3"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A site as its file has it.
+
+    `user` is "" for one of its own that exists while it runs, `python` is "" for Debian's; `listen` is empty for the
+    site's own Unix socket.
+    """
+
+    site: Site
+    settings: Settings
+    user: str
+    python: str
+    listen: tuple[Address, ...]
+
+    @property
+    def interpreter(self) -> str:
+        """The program that runs the app."""
+        return self.python or DEBIAN
+
+
+def read(site: Site) -> Wanted:
+    """What the site's file asks for. Raises ConfigError: it cannot be read, is no TOML, or does not make sense."""
+    path = str(site.config)
+    values = config.read(path)
+    if not values.get("app") and not values.get("listeners"):
+        raise ConfigError(f"{path} names no app", hint='a line of it should look like app = "blog.wsgi:application"')
+    settings = settle({"config": path, "name": site.name}, values)
+    try:
+        listen = tuple(parse_address(address) for address in settings.listen) if "listen" in values else ()
+    except ValueError as error:
+        raise ConfigError(f"{path}: listen: {error}") from None
+    return Wanted(site, settings, str(values.get("user", "")), str(values.get("python", "")), listen)
