@@ -110,7 +110,7 @@ def run(
         channel.send(Broken(error.summary, ""))
         return
     gc.freeze()
-    threads = len(os.listdir("/proc/self/task")) - 1
+    threads = "\n".join(apps.threads())
     channel.send(Loaded((time.monotonic_ns() - began) // 1000, " ".join(kinds), threads))
     _Nursery(channel, leads, kinds, board, settings).run()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from _thread import get_native_id
 
 from spyglass_systemd.protocols import kinds
 from spyglass_systemd.words.errors import ActivationError, AppError
@@ -120,6 +121,22 @@ def load(spec: str) -> Any:
             hint="name the app object, or the function that makes it with () behind it: module:create_app()",
         )
     return found
+
+
+def threads() -> tuple[str, ...]:
+    """The names of the threads that are alive beside this one: Python's where it has one, else the kernel's."""
+    ids = [each for each in os.listdir("/proc/self/task") if each != str(get_native_id())]
+    threading: Any = sys.modules.get("threading")
+    named = {each.native_id: each.name for each in threading.enumerate()} if ids and threading else {}
+    return tuple(named.get(int(each)) or _command(each) for each in ids)
+
+
+def _command(thread: str) -> str:
+    try:
+        with open(f"/proc/self/task/{thread}/comm", encoding="utf-8", errors="backslashreplace") as file:
+            return file.read().rstrip("\n")
+    except OSError:  # it has ended meanwhile
+        return f"thread {thread}"
 
 
 def _missing(module_name: str, found: Any, name: str) -> AppError:

@@ -53,12 +53,12 @@ class Stop(Report):
 
 
 class Loaded(Report):
-    """The apps are imported: in `import_us` microseconds, of which `kinds`, and how many `threads` are still alive."""
+    """The apps are imported: in `import_us` microseconds, of which `kinds`; `threads` are still alive, a name a line."""
 
     __slots__ = ("import_us", "kinds", "threads")
     import_us: int
     kinds: str
-    threads: int
+    threads: str
 
 
 class Broken(Report):

@@ -139,12 +139,21 @@ def test_it_says_what_it_has_loaded(master):
     report, _ = master.hear(generation, Loaded)
     assert report.import_us > 0
     assert report.kinds == "wsgi"
-    assert report.threads == 0
+    assert report.threads == ""
 
 
-def test_it_says_how_many_threads_the_app_has_started(master):
-    generation = master.start(APP + "import threading; threading.Thread(target=threading.Event().wait).start()\n")
-    assert master.hear(generation, Loaded)[0].threads == 1
+def test_it_says_which_threads_the_app_has_started(master):
+    wait = "threading.Thread(target=threading.Event().wait, name={!r}).start()\n"
+    generation = master.start(APP + "import threading\n" + wait.format("poller") + wait.format("mailer"))
+    assert sorted(master.hear(generation, Loaded)[0].threads.splitlines()) == ["mailer", "poller"]
+
+
+def test_it_says_which_threads_python_does_not_know_of(master):
+    source = (
+        "import _thread; lock = _thread.allocate_lock(); lock.acquire(); _thread.start_new_thread(lock.acquire, ())\n"
+    )
+    (name,) = master.hear(master.start(APP + source), Loaded)[0].threads.splitlines()
+    assert name.startswith(("python", "pytest"))
 
 
 def test_an_app_that_does_not_load_is_told_of_with_its_traceback_and_the_template_leaves(master):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -377,3 +379,28 @@ def test_a_traceback_through_two_modules_has_the_frames_of_both_and_no_others(wr
     assert len(files) == 2
     assert "blog.py" in files[0]
     assert "inner.py" in files[1]
+
+
+# ### Threads
+
+
+def test_a_thread_that_has_ended_meanwhile_has_a_number_for_a_name(monkeypatch):
+    monkeypatch.setattr(os, "listdir", lambda _: ["1", str(threading.get_native_id())])
+    assert apps.threads() == ("thread 1",)
+
+
+def test_a_thread_is_called_what_the_app_calls_it():
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait, name="poller")
+    thread.start()
+    try:
+        assert "poller" in apps.threads()
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_a_thread_without_a_name_is_called_what_the_kernel_calls_it(monkeypatch):
+    monkeypatch.delitem(sys.modules, "threading")
+    monkeypatch.setattr(apps, "get_native_id", lambda: -1)
+    assert Path("/proc/self/task", str(threading.get_native_id()), "comm").read_text().strip() in apps.threads()
