@@ -13,6 +13,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
+    # What an entry must have: of each group of `FIELD=value` one.
+    Groups = tuple[tuple[str, ...], ...]
+    # When it was written, in microseconds since 1970, and its fields as text; of a repeated one the first. Bytes that
+    # are no UTF-8 are replaced.
+    Entry = tuple[int, dict[str, str]]
+
     class Adapter(Protocol):
         """What an adapter module offers. Each call may raise OSError where the kernel or systemd said no."""
 
@@ -29,6 +35,24 @@ if TYPE_CHECKING:
 
         def journal_send(self, fields: dict[str, str]) -> None:
             """One entry of sd_journal_send(3). Waits a tenth of a second at most; no journal at all is no error."""
+
+        def journal_open(self, groups: Groups, directory: str = "") -> Journal:
+            """The journal of this machine, or the files in `directory`; only entries that match all `groups`."""
+
+    class Journal(Protocol):
+        """A place in the journal: at an entry, or between two. sd-journal(3)."""
+
+        def to_time(self, realtime_us: int) -> None:
+            """Between the entries that are older than this and those that are not."""
+
+        def older(self) -> Entry | None:
+            """Step to the entry before, None where there is none."""
+
+        def newer(self) -> Entry | None:
+            """Step to the entry behind, None where there is none yet."""
+
+        def wait(self, seconds: float) -> None:
+            """Until something has been written, or for so long."""
 
 
 SYSTEMD_PYTHON, CYSYSTEMD = "systemd-python", "cysystemd"

@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from spyglass_systemd.sd import Groups, Journal
+
 NAME = "cysystemd"
 _FIRST = 3  # SD_LISTEN_FDS_START
 
@@ -89,3 +91,10 @@ def journal_send(fields: dict[str, str]) -> None:
         open_impatient(send)
         _send = send
     _send(fields)
+
+
+def journal_open(groups: Groups, directory: str = "") -> Journal:
+    """See the port."""
+    from spyglass_systemd.sd.cysystemd_journal import Reader  # noqa: PLC0415  # tools only
+
+    return Reader(groups, directory)

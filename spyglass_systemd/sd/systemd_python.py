@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from spyglass_systemd.sd import Groups, Journal
+
 NAME = "systemd-python"
 _FIRST = 3  # SD_LISTEN_FDS_START
 
@@ -40,3 +42,10 @@ def journal_send(fields: dict[str, str]) -> None:
         open_impatient(send)
         _send = send
     _send(fields)
+
+
+def journal_open(groups: Groups, directory: str = "") -> Journal:
+    """See the port."""
+    from spyglass_systemd.sd.systemd_python_journal import Reader  # noqa: PLC0415  # tools only
+
+    return Reader(groups, directory)

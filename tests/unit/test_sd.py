@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import math
 import os
 import socket
 import struct
@@ -15,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import spyglass_systemd.sd as port
-from spyglass_systemd.sd import cysystemd, journal_socket, systemd_python
+from spyglass_systemd.sd import cysystemd, journal_socket, reading, systemd_python
 from spyglass_systemd.words.errors import ConfigError
 
 
@@ -44,6 +45,8 @@ def hide(monkeypatch, *modules):
         ("systemd._journal", ["sendv"]),
         ("cysystemd._daemon", ["sd_notify"]),
         ("cysystemd._journal", ["_send"]),
+        ("systemd._reader", ["_Reader"]),
+        ("cysystemd.reader", ["JournalOpenMode", "JournalReader", "Rule"]),
     ],
 )
 def test_the_extension_modules_have_the_names_we_rely_on(module, names):
@@ -345,3 +348,96 @@ def test_a_library_that_opens_nothing_is_let_be():
         raise OSError(errno.EINVAL, "too many parts")
 
     assert journal_socket.open_impatient(send) == -1
+
+
+# ### Reading the journal; what a real journald has written is read in tests/process/test_journal_reading.py
+
+
+def test_the_journal_of_this_machine_is_read_where_no_other_is_named(sd):
+    journal = port.adapter().journal_open((("NOBODY=says this",),))
+    assert (sd, journal.newer()) == (port.adapter().NAME, None)
+
+
+@pytest.mark.parametrize(("name", "number"), [("EACCES", errno.EACCES), ("ENOENT", errno.ENOENT)])
+def test_an_error_of_cysystemd_is_an_oserror_with_its_number(name, number):
+    from spyglass_systemd.sd import cysystemd_journal
+
+    with pytest.raises(OSError, match="it said") as caught, cysystemd_journal._its_errors():
+        raise SystemError("it said", name)
+    assert caught.value.errno == number
+
+
+class Journal:
+    """Stands for what an adapter opens: entries of these times, between which one walks."""
+
+    def __init__(self, *times):
+        self.times = list(times)
+        self.at = 0
+        self.waited = 0
+
+    def to_time(self, realtime_us):
+        self.at = sum(time < realtime_us for time in self.times) - 0.5
+
+    def older(self):
+        self.at = math.ceil(self.at) - 1
+        return self._entry()
+
+    def newer(self):
+        self.at = math.floor(self.at) + 1
+        return self._entry()
+
+    def _entry(self):
+        if 0 <= self.at < len(self.times):
+            return self.times[int(self.at)], {}
+        self.at = min(max(self.at, -0.5), len(self.times) - 0.5)
+        return None
+
+    def wait(self, _seconds):
+        self.waited += 1
+        if self.waited > 2:
+            self.times.append(100 + self.waited)
+
+
+@pytest.fixture
+def journal(monkeypatch):
+    def journal(*times):
+        made = Journal(*times)
+        stub = types.SimpleNamespace(journal_open=lambda *_: made)
+        monkeypatch.setattr(reading, "adapter", lambda: stub)
+        return made
+
+    return journal
+
+
+@pytest.mark.parametrize(
+    ("how", "found"),
+    [
+        ({}, [1, 2, 3]),
+        ({"since_us": 2}, [2, 3]),
+        ({"since_us": 4}, []),
+        ({"last": 0}, []),
+        ({"last": 1}, [3]),
+        ({"last": 3}, [1, 2, 3]),
+        ({"last": 9}, [1, 2, 3]),
+        ({"last": 9, "since_us": 3}, [3]),
+        ({"last": 9, "since_us": 4}, []),
+    ],
+)
+def test_a_walk_begins_where_it_should(journal, how, found):
+    journal(1, 2, 3)
+    assert [when for when, _ in reading.read((), **how)] == found
+
+
+@pytest.mark.parametrize("times", [(), (1, 2)])
+def test_who_follows_waits_for_what_comes(journal, times):
+    made = journal(*times)
+    entries = reading.read((), last=0, follow=True)
+    assert made.waited == 1  # from the call on
+    assert next(entries)[0] == 103
+    assert next(entries)[0] == 104
+
+
+def test_what_is_not_wanted_is_passed_over(journal):
+    made = journal(1, 2, 3)
+    made._entry = lambda real=made._entry: (entry := real()) and (entry[0], {"n": entry[0]})
+    assert [when for when, _ in reading.read((), keep=lambda fields: fields["n"] != 2)] == [1, 3]
