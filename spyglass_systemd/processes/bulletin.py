@@ -53,6 +53,7 @@ class Bulletin:
         """The app is in another state."""
         self._state = state
         self._board.header[scoreboard.H_STATE] = list(State).index(state)
+        self._board.header[scoreboard.H_ENTERED] = time.monotonic_ns()
         self._extend_at = 0.0
 
     def check(self, alarm: Alarm) -> None:

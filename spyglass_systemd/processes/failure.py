@@ -73,6 +73,9 @@ class Failure:
     def mended(self) -> None:
         """The app works. Those whom the fuse still talks to are seen off."""
         self.attempts, self.summary, self._told, self.retry_at = 0, "", "", FOREVER
+        # What a later failure needs is loaded now, while nobody waits for it: a package that is upgraded under a
+        # running Master must not give it half of the new version.
+        from spyglass_systemd.processes import fuse  # noqa: F401, PLC0415
 
     @property
     def refused(self) -> int:

@@ -117,6 +117,7 @@ class Master(Loop):
 
     def _begin(self) -> Generation | SpyglassError:
         """Fork a Template with the settings as they are now, or say why that cannot be."""
+        self._succession.count()
         try:
             self._settings = self._crew.settings = self._reread()
             self._crew.want = self._settings.workers
@@ -143,11 +144,9 @@ class Master(Loop):
             self._crew.roster.current = begun
 
     def _serve(self) -> None:
-        self._failure.mended()
         self._bulletin.ready()
-        # From here on the app serves, and what a later state needs is loaded while nobody waits for it: a package that
-        # is upgraded under a running Master must not give it half of the new version.
-        from spyglass_systemd.processes import fuse  # noqa: F401, PLC0415
+        self._failure.mended()
+        self._succession.attempted()
 
     def _rouse(self) -> None:
         self._crew.forget_failures()
@@ -188,6 +187,7 @@ class Master(Loop):
         roster = self._crew.roster
         self._failure.note(roster.current, at_once=self._succession.take())
         self._board.header[scoreboard.H_FAILURES] = self._failure.attempts
+        self._succession.attempted(self._failure.summary)
         for generation in (roster.current, roster.successor):
             if generation is not None:
                 self._crew.discard(generation)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from spyglass_systemd.processes.alarm import FOREVER
+from spyglass_systemd.protocols import notice, scoreboard
 from spyglass_systemd.protocols import row as row_cells
-from spyglass_systemd.protocols import scoreboard
 from spyglass_systemd.words.errors import SpyglassError
 from spyglass_systemd.words.states import Event
 
@@ -32,6 +32,12 @@ _ERROR, _NOTICE = 3, 5  # syslog(3)
 #
 # ### What of a reload that comes during a reload?
 # It is remembered, once: the generation that is being loaded may have read the old code.
+#
+# ### How does whoever asked for a reload learn what came of it?
+# From two numbers in the scoreboard's header: how often a Master has begun to load its app anew, and the last of them
+# that is done, with its result. He notes the first, sends the signal, and waits until the second is greater: then code
+# has been loaded that was read after he had looked. What broke stands in a file beside the scoreboard before the number
+# says so. While the app is broken each attempt counts, because that is what a reload is then.
 
 
 class Succession:
@@ -55,6 +61,7 @@ class Succession:
         self._post = post
         self._failures = 0
         self._trouble: SpyglassError | None = None
+        self._number = self._settling = 0
         self._leaving: list[WorkerHandle] = []
         self._settled_by = FOREVER
         self.at = FOREVER
@@ -84,8 +91,18 @@ class Succession:
 
     def confirm(self, status: str) -> None:
         """Nothing is loaded, so whatever is loaded next is new."""
+        self.count()
         self._notifier.reloading(time.monotonic_ns() // 1000)
-        self._done(0, status)
+        self._done(self._number, 0, status)
+
+    def count(self) -> None:
+        """The app is about to be loaded once more."""
+        self._number += 1
+        self._board.header[scoreboard.H_RELOADS] = self._number
+
+    def attempted(self, trouble: str = "") -> None:
+        """The app has been loaded where none was there to go on with, without or with trouble."""
+        self._settle(self._number, _EXIT_FAILED if trouble else 0, trouble)
 
     def succeed(self) -> None:
         """The new generation takes over, the old one finishes what it has accepted."""
@@ -94,6 +111,7 @@ class Succession:
             return  # said by two workers in one turn
         old, roster.current, roster.successor = roster.current, roster.successor, None
         self._failures = 0
+        self._settling = self._number
         self._leaving = list(old.workers.values()) if old is not None else []
         self._settled_by = time.monotonic() + _SETTLE
         if old is not None:
@@ -112,7 +130,7 @@ class Succession:
         if not accepts or alarm.due(self._settled_by):
             self._settled_by = FOREVER
             self._leaving = []
-            self._done(0, status)
+            self._done(self._settling, 0, status)
         else:
             alarm.due(alarm.now + _LOOK)
 
@@ -125,8 +143,9 @@ class Succession:
         if successor is not None:
             summary, trace = successor.trouble
             self._crew.discard(successor)
-        self._log.event("reload_failed", _ERROR, f"{summary}\n{trace.rstrip()}" if trace else summary)
-        self._done(_EXIT_FAILED, status)
+        text = f"{summary}\n{trace.rstrip()}" if trace else summary
+        self._log.event("reload_failed", _ERROR, text)
+        self._done(self._number, _EXIT_FAILED, status, text)
         current = roster.current
         if current is None or (current.lost and not current.workers):
             return SpyglassError(summary)
@@ -136,14 +155,24 @@ class Succession:
             self.at = time.monotonic() + self._crew.pause(self._failures)
         return None
 
-    def _done(self, result: int, status: str) -> None:
-        header = self._board.header
-        header[scoreboard.H_RELOAD_RESULT] = result
-        header[scoreboard.H_RELOAD_DONE] += 1
+    def _done(self, number: int, result: int, status: str, text: str = "") -> None:
+        self._settle(number, result, text)
         self._notifier.ready(status)
         if not result:
             current = self._crew.roster.current
             self._log.event("reloaded", _NOTICE, generation=current.number if current is not None else 0)
+
+    def _settle(self, number: int, result: int, text: str) -> None:
+        """Reload `number` is done, and so is every one before it; a later one may have been quicker."""
+        header = self._board.header
+        if number <= header[scoreboard.H_RELOAD_DONE]:
+            return
+        if result:
+            notice.put(self._board.path, notice.RELOAD_ERROR, text)
+        else:
+            notice.drop(self._board.path, notice.RELOAD_ERROR)
+        header[scoreboard.H_RELOAD_RESULT] = result
+        header[scoreboard.H_RELOAD_DONE] = number
 
 
 def _held(worker: WorkerHandle) -> bool:

@@ -47,7 +47,9 @@ HEADER_CELLS = 64
     H_PAST_ANSWERED,
     H_JOURNAL_DROPPED,
     H_PAST_ACTIVITY,
-) = range(21)
+    H_ENTERED,
+    H_RELOADS,
+) = range(23)
 
 
 class Scoreboard:

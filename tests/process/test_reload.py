@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 
@@ -48,6 +49,20 @@ def becomes(master, version):
 def reload_header(master):
     header, _ = master.board()
     return header[scoreboard.H_RELOAD_DONE], header[scoreboard.H_RELOAD_RESULT]
+
+
+def asked(master):
+    """Ask for a reload as `spyglass reload` does; the result, when one is done that has begun later than this."""
+    number = master.board()[0][scoreboard.H_RELOADS]
+    master.signal(signal.SIGHUP)
+    eventually(lambda: reload_header(master)[0] > number, "a reload that has begun now")
+    return reload_header(master)[1]
+
+
+def error(master):
+    """What stands beside the scoreboard of a reload that failed."""
+    path = master.run / "reload-error"
+    return path.read_text() if path.exists() else ""
 
 
 @pytest.mark.usefixtures("sd")
@@ -280,3 +295,67 @@ def test_after_many_generations_nothing_is_left_of_them(service):
 
 def _pids(master):
     return [master.pid, master.template.pid, *[worker.pid for worker in master.workers]]
+
+
+# ### What whoever asks for a reload can learn
+
+
+def test_the_text_of_what_broke_stands_beside_the_board_until_a_reload_succeeds(service, deploy):
+    master = wake(service(app=version(1)))
+    deploy("def deep():\n    raise RuntimeError('no database')\n\n\ndeep()\n")
+    assert asked(master) == 69
+    assert "no database" in error(master).splitlines()[0]
+    assert ", in deep" in error(master)
+    deploy(version(2))
+    assert asked(master) == 0
+    assert error(master) == ""
+    assert body(master) == "v2"
+
+
+def test_a_reload_that_comes_while_code_is_loaded_waits_for_code_that_is_loaded_later(service, deploy, gate):
+    """The first has read the old code and hangs in it; whoever asks now must not be told of that one's success."""
+    master = wake(service(app=version(1)))
+    deploy(f"open({str(gate)!r}).close()\n{version(2)}")
+    master.signal(signal.SIGHUP)
+    eventually(lambda: master.board()[0][scoreboard.H_RELOADS] == 1, "a reload under way")
+    eventually(lambda: len(master.templates) == 2, "a second Template")
+    opened = os.open(gate, os.O_WRONLY)  # the first has read its code
+    deploy("raise RuntimeError('too late')")
+    master.signal(signal.SIGHUP)
+    os.close(opened)
+    eventually(lambda: reload_header(master) == (1, 0) or reload_header(master)[0] == 2, "the first is done")
+    eventually(lambda: reload_header(master) == (2, 69), "and then the second")
+    assert "too late" in error(master)
+    assert body(master) == "v2"
+
+
+def test_of_an_app_that_is_broken_each_attempt_is_a_reload(service, deploy):
+    master = service("--idle", "1h", app="raise RuntimeError('no database')")
+    with master.start(waiting="") as connection:
+        assert connection.read().status == 503
+    assert asked(master) == 69
+    assert "no database" in error(master)
+    deploy(version(2))
+    assert asked(master) == 0
+    assert error(master) == ""
+    assert body(master) == "v2"
+
+
+def test_a_reload_of_one_that_watches_counts_as_done(service):
+    master = service("--watch", "1h")
+    master.start()
+    master.log.until("watching")
+    assert asked(master) == 0
+    assert master.ask("say(1)") == [1]
+    eventually(lambda: reload_header(master) == (master.board()[0][scoreboard.H_RELOADS], 0), "its load counts as well")
+
+
+def test_a_configuration_that_is_broken_is_the_reason(service, tmp_path):
+    path = tmp_path / "knife.toml"
+    path.write_text('app = "knife:app"\n')
+    master = wake(service(config=path))
+    path.write_text("app = \n")
+    assert asked(master) == 69
+    assert "is not TOML" in error(master)
+    path.write_text('app = "knife:app"\n')
+    assert asked(master) == 0
