@@ -53,7 +53,7 @@ class Stop(Report):
 
 
 class Loaded(Report):
-    """The apps are imported: in `import_us` microseconds, of which `kinds`; `threads` are still alive, a name a line."""
+    """The apps are imported, in `import_us` microseconds, of which `kinds`; which `threads` still live, one a line."""
 
     __slots__ = ("import_us", "kinds", "threads")
     import_us: int
