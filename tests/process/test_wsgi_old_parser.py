@@ -1,4 +1,4 @@
-"""The tables of requests with Debian's httptools, whose older parser lets through what we must refuse by ourselves."""
+"""The tables with Debian's httptools, whose older parser lets through what we must refuse by ourselves."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 DEBIANS = "/usr/bin/python3"
-TABLES = Path(__file__).parents[1] / "unit" / "test_wsgi_framing.py"
+ROOT = Path(__file__).parents[2]
+TABLES = ["tests/unit/test_wsgi_framing.py", "tests/conformance/test_http.py"]
 # httptools is Debian's and comes first; pytest and hypothesis are borrowed from the environment of the tests.
 PROGRAM = """
 import sys
 import httptools
-sys.path += [{root!r}, {packages!r}]
+sys.path += [{root!r}, {root!r} + "/tests/conformance", {packages!r}]
 import pytest
 print("httptools from", httptools.__file__)
-sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:randomly", {tables!r}]))
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:randomly", *{tables!r}]))
 """
 
 
@@ -26,7 +27,7 @@ def test_every_table_holds_with_debians_httptools_too():
     if subprocess.run([DEBIANS, "-c", "import httptools"], capture_output=True, check=False, timeout=30).returncode:
         pytest.skip("Debian's python3-httptools is not installed: apt-get install python3-httptools")
     packages = sysconfig.get_path("purelib")
-    program = PROGRAM.format(root=str(TABLES.parents[2]), packages=packages, tables=str(TABLES))
+    program = PROGRAM.format(root=str(ROOT), packages=packages, tables=[str(ROOT / table) for table in TABLES])
     done = subprocess.run([DEBIANS, "-c", program], capture_output=True, text=True, check=False, timeout=110)
     if "httptools from /usr/lib" not in done.stdout:
         pytest.skip(f"pytest of {packages} does not run under {DEBIANS}: {done.stderr[-300:]}")

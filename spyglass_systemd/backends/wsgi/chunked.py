@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from spyglass_systemd.backends.wsgi.bounds import TOKEN
 from spyglass_systemd.backends.wsgi.refusal import Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_TOKEN = "".join(sorted(TOKEN)).encode()
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 _TEXT = bytes(c for c in range(256) if c == 9 or (c >= 32 and c != 127))  # HTAB, SP, VCHAR, obs-text
 _LONGEST_LINE = 4096  # a chunk's size with its extensions, which nobody uses
@@ -76,6 +78,9 @@ class Decoder:
                 raise Refusal(400, "a chunk that is longer than its size")
             self._state = _SIZE
         elif line:
+            name, colon, _ = line.partition(b":")
+            if not colon or not name or name.translate(None, _TOKEN):
+                raise Refusal(400, "a trailer that is no field")
             self._trailers -= len(line) + 2
         else:
             self._state = _END

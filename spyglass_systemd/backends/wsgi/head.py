@@ -142,27 +142,34 @@ def _request_line(head: bytes, target: str) -> Request:
     if method not in _methods:
         _check_method(method)
     if version not in _MINOR:
-        raise Refusal(505, "HTTP/1.1 and HTTP/1.0 are spoken here")
+        raise _version_refused(version)
     return Request(method, target, version, _MINOR[version])
 
 
 def _escaped(head: bytes) -> bytes:
     """With what is not ASCII in the request line escaped: curl sends a path as it was typed, no parser takes it so."""
     line, end, rest = head.partition(b"\r\n")
-    return b"".join(b"%%%02X" % byte if byte >= 0x80 else bytes((byte,)) for byte in line) + end + rest
+    method, space, line = line.partition(b" ")
+    escaped = b"".join(b"%%%02X" % byte if byte >= 0x80 else bytes((byte,)) for byte in line)
+    return method + space + escaped + end + rest
 
 
 def _explain(head: bytes, error: Exception) -> Refusal:
     """Why the parser did not take it, as far as a status code can tell."""
     words = head.partition(b"\r\n")[0].decode("latin-1").split(" ")
     if len(words) == 3 and words[0] and TOKEN.issuperset(words[0]):  # METHOD TARGET VERSION
-        kind, _, digits = words[2].partition("/")
-        digit = len(digits) == 3 and digits[1] == "." and (digits[0] + digits[2]).isdecimal()
-        if kind == "HTTP" and digit and digits not in {"1.0", "1.1"}:
-            return Refusal(505, "HTTP/1.1 and HTTP/1.0 are spoken here")
+        if words[2] not in _MINOR:
+            return _version_refused(words[2])
         if isinstance(error, HttpParserInvalidMethodError):
             return Refusal(501, f"no such method is known here: {words[0][:20]}")
     return Refusal(400, f"this is not HTTP: {error}")
+
+
+def _version_refused(version: str) -> Refusal:
+    name, _, digits = version.partition("/")
+    if name == "HTTP" and len(digits) == 3 and digits[1] == "." and _DIGITS.issuperset(digits[0] + digits[2]):
+        return Refusal(505, "HTTP/1.1 and HTTP/1.0 are spoken here")
+    return Refusal(400, "no valid version in the request line")
 
 
 def _check_method(method: str) -> None:
