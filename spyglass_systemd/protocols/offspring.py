@@ -51,9 +51,7 @@ def _become_child(body: Callable[[], None], place: int, *, join: bool) -> NoRetu
     status = 70  # EX_SOFTWARE
     try:
         os.close(place)
-        signals.restore()
-        for number in _MASTERS:
-            signals.ignore(number)
+        signals.restore(_MASTERS)
         body()
         status = 0
     except SystemExit as exit_:

@@ -55,10 +55,11 @@ def release(held: set[int]) -> None:
     _signal.pthread_sigmask(_signal.SIG_SETMASK, held)
 
 
-def restore() -> None:
+def restore(ignored: Iterable[int] = ()) -> None:
     """In a forked child: what was watched does what it does by default, nothing is blocked, the pipe is closed.
 
-    Signals that Python ignores (PIPE) stay ignored: a child that goes on as Python needs that.
+    Those of `ignored` do nothing. They do so before they are unblocked: one may have come to the whole group since the
+    fork. Signals that Python ignores (PIPE) stay ignored: a child that goes on as Python needs that.
     """
     global _pipe
     _signal.set_wakeup_fd(-1)
@@ -68,6 +69,8 @@ def restore() -> None:
     for fd in _pipe:
         os.close(fd)
     _pipe = ()
+    for signum in ignored:
+        ignore(signum)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 

@@ -102,6 +102,21 @@ def test_signals_that_are_meant_for_the_master_do_nothing_to_a_child():
     assert child.wait() == 0
 
 
+def test_a_signal_to_the_whole_group_that_comes_while_a_child_is_made_does_nothing_to_it(monkeypatch):
+    fork = os.fork
+
+    def fork_and_be_told():
+        pid = fork()
+        for number in (signals.TERM, signals.HUP, signals.INT) if not pid else ():
+            os.kill(os.getpid(), number)
+        return pid
+
+    monkeypatch.setattr(os, "fork", fork_and_be_told)
+    child = Child(lambda say: say("alive"))
+    assert child.said() == ["alive"]
+    assert child.wait() == 0
+
+
 def test_programs_that_a_child_starts_have_these_signals_at_their_default():
     """What is ignored stays ignored over execve(2): then no TERM would end them."""
     show = "import signal; print([int(n) for n in signal.valid_signals() if signal.getsignal(n) is signal.SIG_IGN])"
