@@ -47,6 +47,7 @@ class Bulletin:
         self._failure = failure
         self._began = self._woke = began
         self._state = State.WATCHING
+        self._reason = ""
         self._watchdog_at = self._extend_at = 0.0
 
     def entered(self, state: State) -> None:
@@ -75,7 +76,7 @@ class Bulletin:
 
     def status(self) -> str:
         """What `systemctl status` shows."""
-        state = self._state.value
+        state = f"{self._state.value}, {self._reason}" if self._reason else self._state.value
         if self._state is State.FAILED:
             return f"failed: {self._failure.summary} (attempt {self._failure.attempts}, answering 503)"
         if self._vigil.kept_by:
@@ -139,7 +140,8 @@ class Bulletin:
 
     def draining(self, reason: str) -> None:
         """No way back."""
-        self._notifier.stopping("draining")
+        self._reason = reason
+        self._notifier.stopping(self.status())
         self._log.event("draining", _INFO, reason=reason)
 
     def drained(self) -> None:

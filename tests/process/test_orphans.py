@@ -61,7 +61,7 @@ def test_when_the_lookout_dies_all_below_it_end_and_the_address_is_free(orphan):
         assert process.wait()
     bind(master.addresses[0]).close()
     assert 'draining reason="the Lookout is gone"' in master.log.until("draining")
-    master.letters.until("STOPPING=1")
+    assert "STATUS=draining, the Lookout is gone" in master.letters.until("STOPPING=1")
     assert "died" not in master.log
 
 
