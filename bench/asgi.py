@@ -1,17 +1,20 @@
 """ASGI and raw: what the backends cost beside bare uvicorn, and that they lose nobody at the edge of sleep.
 
-    python bench/asgi.py [--only throughput,efficiency,wake,lost,storm] [--runs N] [--rounds N] [--sleeps N] [--short]
+    python bench/asgi.py [--only cost,throughput,efficiency,wake,lost,storm] [--runs N] [--rounds N] [--sleeps N]
 
 `throughput` and `wake` compare with uvicorn embedded in one process, in turns on the same kind of listener, and so does
-`efficiency`, in requests for each second of CPU time, which tells more where others use the machine; `lost` asks
-both what becomes of a client who was accepted when SIGTERM came; `storm` is the edge storm on asgi, on raw, and with
-WebSockets. Exit 1 where a request of ours was lost, never for a time.
+`efficiency`, in requests for each second of CPU time, which tells more where others use the machine; `cost` is what one
+request costs in the two protocols, in turns in one process (starters/request_cost.py), which tells most there; `lost`
+asks both what becomes of a client who was accepted when SIGTERM came; `storm` is the edge storm on asgi, on raw, and
+with WebSockets, with 1 and 3 workers. Exit 1 where a request of ours was lost, never for a time.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
+import json
 import os
 import re
 import socket
@@ -38,7 +41,7 @@ PACKAGES = ("uvicorn==0.54.0", "httptools==0.9.0", "uvloop==0.23.0", "websockets
 SECONDS = 2  # for what streams, at the end
 BARE = Server("uvicorn, embedded", f"{PYTHON} {STARTERS}/uvicorn_fd.py {{app}}:app")
 OURS = Server("spyglass serve", f"{PYTHON} -m spyglass_systemd serve --workers 1 {{app}}:app")
-GOALS = {"throughput": "≥ 0.97", "efficiency": "≥ 0.97", "wake": "≤ 1.05"}
+GOALS = {"throughput": "≥ 0.97", "efficiency": "≥ 0.97", "cost": "≥ 0.97", "wake": "≤ 1.05"}
 
 
 def prepare() -> None:
@@ -81,6 +84,15 @@ def _cpu_seconds(session: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def cost(rounds: int) -> str:
+    """A table of requests for each second of CPU time in the protocol alone."""
+    command = [*_pin(0), str(PYTHON), str(STARTERS / "request_cost.py"), "ahello:app", str(rounds)]
+    output = subprocess.run(command, cwd=APPS, check=True, stdout=subprocess.PIPE, text=True).stdout
+    pairs = [json.loads(line) for line in output.splitlines()]
+    names = (BARE.name, OURS.name)
+    return _table("cost", {name: {n: 1e9 / pair[i] for n, pair in enumerate(pairs)} for i, name in enumerate(names)})
+
+
 def compare(what: str, measure, rounds: int) -> str:
     """A table of both servers, `measure`d in turns."""
     samples = {BARE.name: {}, OURS.name: {}}
@@ -90,6 +102,10 @@ def compare(what: str, measure, rounds: int) -> str:
             if number >= 0:
                 samples[server.name][number] = value
         figures.say(f"bench: {what}, round {number + 1} of {rounds}")
+    return _table(what, samples)
+
+
+def _table(what: str, samples: dict[str, dict[int, float]]) -> str:
     rows = []
     for name, values in samples.items():
         ratio = figures.median(figures.paired(values, samples[BARE.name]))
@@ -97,7 +113,7 @@ def compare(what: str, measure, rounds: int) -> str:
         goal = GOALS[what] if name == OURS.name else ""
         rows.append([name, f"{figures.median(got):.1f}", f"{got[0]:.1f}..{got[-1]:.1f}", f"{ratio:.3f}", goal])
     figures.save(f"asgi-{what}", {name: list(values.values()) for name, values in samples.items()})
-    unit = {"throughput": "requests/s", "efficiency": "requests/CPU second", "wake": "ms"}[what]
+    unit = {"throughput": "requests/s", "wake": "ms"}.get(what, "requests/CPU second")
     return figures.table(("server", f"{unit}, median", "min..max", "x uvicorn", "goal"), rows)
 
 
@@ -207,9 +223,9 @@ def storms(sleeps: int) -> tuple[str, bool]:
     }
     rows, good = [], True
     for name, (app, shoot) in kinds.items():
-        for unix in (False, True):
+        for unix, workers in itertools.product((False, True), (1, 3)):
             tally: Tally = storm(
-                unix=unix, workers=2, sleeps=sleeps, app=app, shoot=shoot, python=str(PYTHON), idle=0.05
+                unix=unix, workers=workers, sleeps=sleeps, app=app, shoot=shoot, python=str(PYTHON), idle=0.05
             )
             gone = ", ".join(f"{count} {how}" for how, count in tally.lost.items()) or "0"
             rows.append([name, tally.name, tally.requests, gone, tally.sleeps, f"{tally.seconds:.0f}"])
@@ -223,15 +239,17 @@ def storms(sleeps: int) -> tuple[str, bool]:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="throughput,efficiency,wake,lost,storm")
+    parser.add_argument("--only", default="cost,throughput,efficiency,wake,lost,storm")
     parser.add_argument("--runs", type=int, default=5, help="of the throughput, 2 s each")
     parser.add_argument("--rounds", type=int, default=15, help="of the wake")
-    parser.add_argument("--sleeps", type=int, default=25, help="in each of six storms: some 1,000 connections")
+    parser.add_argument("--sleeps", type=int, default=25, help="in each of twelve storms: some 500 connections")
     parser.add_argument("--short", action="store_true", help="one run, three rounds, five sleeps")
     options = parser.parse_args()
     runs, rounds, sleeps = (1, 3, 5) if options.short else (options.runs, options.rounds, options.sleeps)
     only, good = options.only.split(","), True
     prepare()
+    if "cost" in only:
+        print(cost(50 if options.short else 500))
     if "throughput" in only:
         print(compare("throughput", lambda server: load(server, "ahello", 0.5 if options.short else 2.0).rate, runs))
     if "efficiency" in only:

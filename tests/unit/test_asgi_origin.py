@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spyglass_systemd.backends.asgi import names
-from spyglass_systemd.backends.asgi.origin import Origins
+from spyglass_systemd.backends.asgi.origin import origins
 from spyglass_systemd.words.options import Settings
 
 FIELDS = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-prefix")
@@ -17,13 +17,8 @@ def seen(*headers, kind="http", proxies=("unix",), root="", uvicorn=None, monkey
         monkeypatch.setattr(names, "version", lambda: uvicorn)
     scope = {"type": kind, "client": None, "scheme": {"http": "http", "websocket": "ws"}[kind], "server": None} | scope
     scope |= {"root_path": root, "path": f"{root}/x", "raw_path": f"{root}/x".encode(), "headers": list(headers)}
-    made = Origins(lambda scope, *_: scope, Settings(app="a:b", trusted_proxies=proxies, trusted_fields=FIELDS))
+    made = origins(lambda scope, *_: scope, Settings(app="a:b", trusted_proxies=proxies, trusted_fields=FIELDS))
     return made(scope, None, None)
-
-
-def test_lifespan_is_passed_on():
-    scope = {"type": "lifespan"}
-    assert Origins(lambda scope, *_: scope, Settings(app="a:b"))(scope, None, None) is scope
 
 
 def test_a_scope_without_claims_is_as_it_came():

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # and a background task that outlives its response is still work.
 
 
+_add, _discard = set.add, set.discard
+
+
 class Connections(set):  # type: ignore[type-arg]  # of protocols, whatever class they are
     """Open connections. One is counted as open by whoever accepts it, and as closed here.
 
@@ -73,6 +76,8 @@ class Tasks(set):  # type: ignore[type-arg]  # of asyncio.Task
     its connection is open, so nobody takes the worker for quiet meanwhile.
     """
 
+    __slots__ = ("_begun", "_done", "_gate", "_loop", "_noting", "_on_start", "_settle")
+
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
@@ -89,7 +94,7 @@ class Tasks(set):  # type: ignore[type-arg]  # of asyncio.Task
         self._noting = False
 
     def add(self, task: Any) -> None:
-        set.add(self, task)
+        _add(self, task)
         self._begun += 1
         if not self._noting:
             self._noting = True
@@ -98,12 +103,12 @@ class Tasks(set):  # type: ignore[type-arg]  # of asyncio.Task
             self._on_start()
 
     def discard(self, task: Any) -> None:
-        if task in self:
-            set.remove(self, task)
-            self._done += 1
-            if not self._noting:
-                self._noting = True
-                self._loop.call_soon(self.note)
+        """Its callback, once for each that was added."""
+        _discard(self, task)
+        self._done += 1
+        if not self._noting:
+            self._noting = True
+            self._loop.call_soon(self.note)
 
     def note(self) -> None:
         """Write down what this turn has brought; before anybody asks whether all is quiet."""

@@ -26,29 +26,33 @@ def _spellings(name: str) -> list[str]:
 _CLAIMS = frozenset(spelling.encode() for name in CLAIMS for spelling in _spellings(name))
 
 
-class Origins:
-    """An ASGI 3 app around an ASGI 3 app. Where no such field came it costs one look at the names."""
+def origins(app: Any, settings: Settings) -> Any:
+    """An ASGI 3 app around an ASGI 3 app, for requests. Where no such field came it costs one look at the names.
 
-    def __init__(self, app: Any, settings: Settings) -> None:
-        self._app = app
-        self._trust = Trust(settings.trusted_proxies, settings.trusted_fields)
-        self._paths_have_root = names.paths_have_root(names.version())
+    Every request passes here: a function, because calling an instance takes longer than the look does.
+    """
+    trust = Trust(settings.trusted_proxies, settings.trusted_fields)
+    paths_have_root = names.paths_have_root(names.version())
+    claims_nothing = _CLAIMS.isdisjoint
 
-    def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
-        if scope["type"] != "lifespan" and not _CLAIMS.isdisjoint(dict(scope["headers"])):  # one look, in C
-            self._settle(scope)
-        return self._app(scope, receive, send)
+    def settled(scope: Any, receive: Any, send: Any) -> Any:
+        if not claims_nothing(dict(scope["headers"])):  # one look, in C
+            _settle(scope, trust, in_path=paths_have_root)
+        return app(scope, receive, send)
 
-    def _settle(self, scope: Any) -> None:
-        came = scope["headers"]
-        scope["headers"] = [field for field in came if field[0] not in _CLAIMS]
-        client = scope.get("client")
-        told = [(name.decode("latin-1"), value.decode("latin-1").strip(" \t")) for name, value in came]
-        origin = resolve(client[0] if client else "", told, self._trust)
-        if origin is not None:
-            _tell(scope, origin)
-            if origin.prefix:
-                _mount(scope, origin.prefix, in_path=self._paths_have_root)
+    return settled
+
+
+def _settle(scope: Any, trust: Trust, *, in_path: bool) -> None:
+    came = scope["headers"]
+    scope["headers"] = [field for field in came if field[0] not in _CLAIMS]
+    client = scope.get("client")
+    told = [(name.decode("latin-1"), value.decode("latin-1").strip(" \t")) for name, value in came]
+    origin = resolve(client[0] if client else "", told, trust)
+    if origin is not None:
+        _tell(scope, origin)
+        if origin.prefix:
+            _mount(scope, origin.prefix, in_path=in_path)
 
 
 def _tell(scope: Any, origin: Origin) -> None:

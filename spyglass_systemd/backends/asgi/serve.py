@@ -10,7 +10,7 @@ from spyglass_systemd.backends import aio
 from spyglass_systemd.backends.asgi import names
 from spyglass_systemd.backends.asgi.books import Connections, Tasks
 from spyglass_systemd.backends.asgi.lifespan import Lifespan
-from spyglass_systemd.backends.asgi.origin import Origins
+from spyglass_systemd.backends.asgi.origin import origins
 from spyglass_systemd.words.errors import AppError
 
 TYPE_CHECKING = False
@@ -60,7 +60,7 @@ def _around(app: Any, gate: Gate, settings: Settings) -> Any:
         from spyglass_systemd.backends.asgi.logged import Logged  # noqa: PLC0415
 
         app = Logged(app, AccessLog(sys.stdout.fileno(), gate.row.worker))
-    return Origins(app, settings)
+    return origins(app, settings)
 
 
 class _Server:
@@ -81,8 +81,8 @@ class _Server:
         self._factories: dict[int, Callable[[], Any]] = {}  # by the listener's descriptor
         for lead in leads:
             config = names.config(lead.app, settings, lead.root_path)
-            config.loaded_app = _around(config.loaded_app, gate, settings)
             lifespan = self._lifespans.setdefault(lead.spec, Lifespan(config.loaded_app))
+            config.loaded_app = _around(config.loaded_app, gate, settings)
             self._factories[lead.listener.fd] = names.protocol_factory(loop, config, self._state, lifespan.state)
         listeners = tuple(lead.listener for lead in leads)
         self._door = aio.Doorkeeper(loop, listeners, gate, self._welcome, self._last_answers)
