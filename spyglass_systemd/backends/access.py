@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _FROM_ENVIRON = ("REMOTE_ADDR", "HTTP_REFERER", "HTTP_USER_AGENT")  # the app may have put anything there
-_LONGEST = 1000  # characters of one field: a line is one write(2), and a pipe keeps up to 4096 bytes of one together
+_LONGEST = 960  # characters of one field: a line is one write(2), and a pipe keeps up to 4096 bytes of one together
+_CUT = "..."
 
 
 class AccessLog:
@@ -59,11 +60,22 @@ def timestamp(when: time.struct_time) -> str:
 
 def _safe(text: str) -> str:
     """A field between quotes. What comes from a client must neither end it nor the line, nor reach a terminal."""
-    if len(text) > _LONGEST:
-        text = text[:_LONGEST] + "..."
-    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
-        return text or "-"
-    return "".join(_escape(c) for c in text)
+    if not (text.isascii() and text.isprintable() and '"' not in text and "\\" not in text):
+        return _escaped(text)
+    return (text if len(text) <= _LONGEST else text[:_LONGEST] + _CUT) or "-"
+
+
+def _escaped(text: str) -> str:
+    """As much of it as may be written. An escape is up to four characters, and is not cut in two."""
+    pieces, size = [], 0
+    for c in text:
+        piece = _escape(c)
+        size += len(piece)
+        if size > _LONGEST:
+            pieces.append(_CUT)
+            break
+        pieces.append(piece)
+    return "".join(pieces)
 
 
 def _escape(c: str) -> str:

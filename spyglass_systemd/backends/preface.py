@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _DEBUG = 7  # syslog(3): whoever knocks at the port could fill a log
 _MOST = 8192  # bytes to look at; no header is longer
+_LONGEST = 86400.0  # seconds of one poll(2): its milliseconds are a C int, 24 days
 
 # ### How is not a byte more read?
 # By looking first (MSG_PEEK). While the header is not whole, all that has come belongs to it, and is taken, so that the
@@ -40,7 +41,7 @@ class Introductions:
 
     def __init__(self, settings: Settings, gate: Gate) -> None:
         self._gate = gate
-        self._limit = settings.header_timeout
+        self._limit = min(settings.header_timeout, _LONGEST)
         self._trust = None
         if settings.trusted_proxies:
             from spyglass_systemd.policy.forwarded import Trust  # noqa: PLC0415  # for those who name some

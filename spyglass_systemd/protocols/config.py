@@ -21,6 +21,10 @@ def read(path: str) -> dict[str, object]:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:  # TOMLDecodeError, which names the line, or UnicodeDecodeError
         raise ConfigError(f"{path} is not TOML: {error}", hint='a line looks like idle = "5min"') from None
+    except RecursionError:  # tomllib calls itself for each [ in a [
+        raise ConfigError(
+            f"{path} is not read: it is nested too deeply", hint="an array in an array is enough"
+        ) from None
     values = {}
     for key, value in table.items():
         option = OPTIONS.get(key)

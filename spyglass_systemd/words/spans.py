@@ -21,7 +21,7 @@ _UNITS = {
 _SHOWN = ("y", "month", "w", "d", "h", "min", "s", "ms", "us")
 _NEVER = ("off", "never", "infinity")
 _DIGITS = "0123456789"
-_LONGEST = 2**63  # microseconds, 290,000 years
+LONGEST = 2**63 // _SECOND  # seconds, 290,000 years
 
 
 def parse_span(text: str) -> float | None:
@@ -46,7 +46,7 @@ def parse_span(text: str) -> float | None:
             raise _wrong(text)
         total += int(number) * scale + int(fraction) * scale // 10 ** len(fraction)
         rest = rest.lstrip()
-    if total >= _LONGEST:
+    if total >= LONGEST * _SECOND:
         raise ValueError(f"{text!r} is longer than any span: write off for never")
     return total / _SECOND
 

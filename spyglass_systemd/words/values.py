@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from spyglass_systemd.words.claims import FIELDS
 from spyglass_systemd.words.hosts import Network
-from spyglass_systemd.words.spans import parse_span
+from spyglass_systemd.words.spans import LONGEST, parse_span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def variables(value: object) -> dict[str, str]:
     found = {}
     for name, content in value.items():
         if isinstance(content, bool) or not isinstance(content, str | int):
-            raise _wrong(content, f"text, and {name} must be (put it into quotes)")
+            raise _wrong(content, f"text, and {_shown(name)} must be (put it into quotes)")
         if not name or "=" in name or "\0" in f"{name}{content}":
             raise _wrong(f"{name}={content}", "a variable of an environment")
         found[name] = str(content)
@@ -201,10 +201,10 @@ def leads(value: object) -> dict[str, dict[str, str]]:
     found = {}
     for name, table in value.items():
         if not isinstance(table, dict) or "app" not in table:
-            raise _wrong(table, f"a table with app=, and listeners.{name} must be")
+            raise _wrong(table, f"a table with app=, and listeners.{_shown(name)} must be")
         for key in table:
             if key not in parsers:
-                raise _wrong(key, f"a key of listeners.{name}: it has {', '.join(parsers)}")
+                raise _wrong(key, f"a key of listeners.{_shown(name)}: it has {', '.join(parsers)}")
         found[label(name)] = {key: parsers[key](content) for key, content in table.items()}
     return found
 
@@ -212,9 +212,14 @@ def leads(value: object) -> dict[str, dict[str, str]]:
 def _span(value: object) -> float | None:
     if isinstance(value, str):
         return parse_span(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LONGEST:
         raise _wrong(value, "a span of time: write seconds (90) or units (5min, 1h 30min, 250ms)")
     return float(value)
+
+
+def _shown(name: str) -> str:
+    # A key of TOML can have any character in it, and a message goes to a terminal.
+    return name if name.isprintable() else repr(name)
 
 
 def _wrong(value: object, expected: str) -> ValueError:

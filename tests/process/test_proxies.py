@@ -177,6 +177,19 @@ def test_who_says_nothing_is_not_waited_for_for_ever(asked, kind):
     assert service.stop() == 0
 
 
+@pytest.mark.parametrize("kind", ["raw", "stream", "asgi", "wsgi"])
+def test_times_are_borne_that_are_longer_than_poll_can_wait(asked, kind):
+    """Its milliseconds are a C int: more than 24 days is an OverflowError, and was the end of the worker."""
+    long = ("--header-timeout", "90d", "--max-stream-idle", "90d", "--request-timeout", "90d", "--drain", "90d")
+    service = asked(kind, "--proxy-protocol", *long)
+    with Connection(service.addresses[0]) as connection:
+        service.has_open(1)
+        end = b"x\n" if kind in ("raw", "stream") else b"GET / HTTP/1.0\r\n\r\n"
+        assert b"203.0.113.7" in connection.send(V1 + end).sock.makefile("rb").read()
+    assert service.stop() == 0
+    assert "worker_died" not in service.log
+
+
 # A broken app
 
 

@@ -64,6 +64,14 @@ def test_a_field_is_cut_so_that_a_line_is_one_write(pipe):
     assert "xxx..." in text
 
 
+def test_a_field_of_escapes_is_cut_so_that_a_line_is_one_write_and_no_escape_is_in_two(pipe):
+    fields = dict.fromkeys(("REMOTE_ADDR", "HTTP_USER_AGENT", "HTTP_REFERER"), "ÿ" * 9000)
+    text = line(pipe, fields, "\\" * 9000)
+    assert len(text) < 4096
+    assert '\\xff..." "' in text
+    assert '\\\\..." ' in text
+
+
 def test_an_app_may_have_put_anything_into_its_environ(pipe):
     assert line(pipe, {"REMOTE_ADDR": None, "HTTP_USER_AGENT": 5, "HTTP_REFERER": b"x"}).startswith("None - - [")
 

@@ -467,3 +467,23 @@ def test_a_chunked_body_is_read_however_it_is_cut(parts, size, trailer):
     first, second = requests(CHUNKED + body + end + REQUEST + b"\r\n", size)
     assert first["body"] == b"".join(parts)
     assert second["REQUEST_METHOD"] == "GET"
+
+
+@pytest.mark.parametrize("size", [0, 1, 7])
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_head_of_exactly_the_limit_is_read_however_it_comes(size, over):
+    fields = [HOST, *(b"A%d: %b\r\n" % (number, b"x" * 150) for number in range(3))]
+    head = b"GET / HTTP/1.1\r\n" + b"".join(fields)
+    head += b"B: " + b"x" * (LIMITS.total + 2 - len(head) - len(b"B: \r\n")) + b"x" * over + b"\r\n"
+    assert len(head) == LIMITS.total + 2 + over
+    seen = requests(head + b"\r\n", size)
+    assert seen == [431] if over else seen[0]["PATH_INFO"] == "/"
+
+
+@pytest.mark.timeout(20)
+def test_empty_lines_without_end_are_passed_over_at_one_look_each():
+    """With a copy of the rest for each of them, two million take minutes, in which nobody else is served."""
+    frame = framing()
+    assert frame.feed(b"\r\n" * 2_000_000) is None
+    assert frame.rest == b""
+    assert frame.feed(b"GET / HTTP/1.0\r\n\r\n") is not None

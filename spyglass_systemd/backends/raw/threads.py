@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _ERROR, _WARNING = 3, 4  # syslog(3)
 _SHORT = 0.5  # seconds without accepting when the process is short of descriptors
 _SILENCE = 2.0  # seconds without a byte after which we no longer wait for the client's end
+_LONGEST = 24 * 86400.0  # seconds that a socket can wait: the milliseconds of poll(2) are a C int
 _UNREAD = 64  # reads of 64 KiB, at most, of what a handler did not want
 _LAST_WORDS = 0.8  # of `drain`: then a handler sees the end of its input, before the Master ends it
 
@@ -48,7 +49,8 @@ class _Server:
             from spyglass_systemd.backends.preface import Introductions  # noqa: PLC0415  # where it is asked for
 
             self._introductions = Introductions(settings, gate)
-        self._silence = settings.max_stream_idle
+        silence = settings.max_stream_idle
+        self._silence = silence if silence is None else min(silence, _LONGEST)
         self._poll = select.poll()
         self._listening = False
         self._talking: set[socket.socket] = set()

@@ -46,7 +46,8 @@ def check_partial(data: bytes, limits: Limits) -> None:
     first = data.find(b"\r\n")
     if first > limits.line or (first < 0 and len(data) > limits.line + 1):
         raise Refusal(414, f"a request line of over {limits.line} bytes")
-    if len(data) > limits.total or len(data) - data.rfind(b"\r\n") > limits.line + 3:
+    # Up to three bytes of what ends a head may be here, and the fourth not yet.
+    if len(data) > limits.total + 3 or len(data) - data.rfind(b"\r\n") > limits.line + 3:
         raise Refusal(431, f"a header line of over {limits.line} bytes, or over {limits.total} bytes in all")
 
 

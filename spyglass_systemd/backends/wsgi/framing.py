@@ -90,8 +90,12 @@ class Framing:
             data = self.rest + data
         end = data.find(b"\r\n\r\n")
         if end < 1 or data[0] == _CR:
-            while data.startswith(b"\r\n"):  # RFC 9112 section 2.2: some clients send one too many
-                data = data[2:]
+            begin = 0
+            while data.startswith(
+                b"\r\n", begin
+            ):  # RFC 9112 section 2.2: some clients send one too many, some only that
+                begin += 2
+            data = data[begin:]
             end = data.find(b"\r\n\r\n")
             if end < 0:
                 self.rest = data

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _EVENTS = 64  # a turn
 _FINEST = 0.05  # seconds between two looks at all deadlines
+_LONGEST = 86400.0  # seconds of one epoll_wait(2): its milliseconds are a C int, 24 days
 
 
 def serve(leads: tuple[Lead, ...], gate: Gate, settings: Settings) -> None:
@@ -113,7 +114,7 @@ class Loop:
         wait = inf if until == inf else max(0.0, until - monotonic())
         if self._pool is not None:
             wait = min(wait, self._pool.start())
-        return -1.0 if wait == inf else wait
+        return -1.0 if wait == inf else min(wait, _LONGEST)
 
     def _attend(self, others: list[int]) -> None:
         """What is no connection of a client: the Master, the pool, the listeners last."""
