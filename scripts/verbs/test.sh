@@ -2,8 +2,8 @@
 #
 # Usage: ./dev test [PYTEST ARGUMENTS]
 #
-# Without arguments: tests/unit, tests/conformance, tests/process and tests/test_project.py; words, sd, protocols and
-# policy must be covered to the last branch; and as root the short ones of tests/system (see ./dev system). With
+# Without arguments: tests/unit, tests/conformance, tests/fuzz, tests/process and tests/test_project.py; words, sd, protocols
+# and policy must be covered to the last branch; and as root the short ones of tests/system (see ./dev system). With
 # arguments: pytest with these, no gate, e.g.
 #   ./dev test tests/unit/test_reports.py -k text
 #   ./dev test -p no:randomly          in file order
@@ -14,7 +14,8 @@ if (($#)); then
     exec .venv/bin/python -m pytest "$@"
 fi
 .venv/bin/python -m coverage erase
-run_tests .venv/bin/python -m coverage run -m pytest tests/unit tests/conformance tests/process tests/test_project.py
+run_tests .venv/bin/python -m coverage run -m pytest tests/unit tests/conformance tests/fuzz tests/process \
+    tests/test_project.py
 .venv/bin/python -m coverage combine --quiet
 .venv/bin/python -m coverage report
 if [[ $(id -u) == 0 ]]; then
