@@ -12,15 +12,22 @@ complete -c spyglass -f
 complete -c spyglass -n __fish_use_subcommand -a start -d 'Listen for a site now, not at each boot.'
 complete -c spyglass -n __fish_use_subcommand -a stop -d 'Stop listening for a site until it is started or the machine boots, and end its app.'
 complete -c spyglass -n __fish_use_subcommand -a restart -d 'End a site'\''s app; who connects meanwhile waits for the next start of it.'
+complete -c spyglass -n __fish_use_subcommand -a logs -d 'Show events and output of a site from the journal.'
 complete -c spyglass -n __fish_use_subcommand -a lookout -d 'Listen, and run APP only while somebody uses it: for laptops, containers, CI.'
 complete -c spyglass -n __fish_use_subcommand -a serve -d 'Serve APP on the listeners that systemd, or a lookout, passes.'
 complete -c spyglass -n __fish_use_subcommand -a version -d 'Say which version this is.'
 complete -c spyglass -n __fish_use_subcommand -a help -d 'Explain a verb: spyglass help lookout.'
-complete -c spyglass -n "__fish_seen_subcommand_from help" -a "start stop restart lookout serve version help"
-complete -c spyglass -n "__fish_seen_subcommand_from start stop restart" -a "(__spyglass_sites)"
+complete -c spyglass -n "__fish_seen_subcommand_from help" -a "start stop restart logs lookout serve version help"
+complete -c spyglass -n "__fish_seen_subcommand_from start stop restart logs" -a "(__spyglass_sites)"
 complete -c spyglass -n "__fish_seen_subcommand_from start" -l user -d 'Sites of your own service manager (systemctl --user)'
 complete -c spyglass -n "__fish_seen_subcommand_from stop" -l user -d 'Sites of your own service manager (systemctl --user)'
 complete -c spyglass -n "__fish_seen_subcommand_from restart" -l user -d 'Sites of your own service manager (systemctl --user)'
+complete -c spyglass -n "__fish_seen_subcommand_from logs" -l user -d 'Sites of your own service manager (systemctl --user)'
+complete -c spyglass -n "__fish_seen_subcommand_from logs" -l follow -d 'Go on with what is written from now on'
+complete -c spyglass -n "__fish_seen_subcommand_from logs" -l events -d 'Only what happened to the app: woke, ready, slept, failed ..'
+complete -c spyglass -n "__fish_seen_subcommand_from logs" -l app -d 'Only what the app prints and logs'
+complete -c spyglass -n "__fish_seen_subcommand_from logs" -l since -x -d 'Only what is no older than this'
+complete -c spyglass -n "__fish_seen_subcommand_from logs" -l lines -x -d 'Only the last so many entries'
 complete -c spyglass -n "__fish_seen_subcommand_from lookout" -l config -r -F -d 'Read options from this TOML file'
 complete -c spyglass -n "__fish_seen_subcommand_from lookout" -l name -x -d 'What logs call the app; else the first part of its module'\''s name'
 complete -c spyglass -n "__fish_seen_subcommand_from lookout" -l kind -x -a "auto wsgi asgi raw" -d 'What the app speaks'

@@ -20,6 +20,7 @@ class Flag:
     """One flag. `forms` are its spellings, the second one of a switch turns it off; `metavar` is "" for a switch.
 
     `default` is as one writes it. `words` are what its value can be, if there are few; `many`: it may be repeated.
+    `short` is its short spelling, where it has one.
     """
 
     group: str
@@ -29,13 +30,15 @@ class Flag:
     default: str = ""
     words: tuple[str, ...] = ()
     many: bool = False
+    short: str = ""
 
     @property
     def synopsis(self) -> str:
         """With its value: `--idle SPAN`, `--[no-]preload`."""
         if len(self.forms) > 1:
             return self.forms[0].replace("--", "--[no-]", 1)
-        return f"{self.forms[0]} {self.metavar}".strip()
+        short = f"{self.short}, " if self.short else ""
+        return f"{short}{self.forms[0]} {self.metavar}".strip()
 
     @property
     def completes(self) -> str:
@@ -87,6 +90,7 @@ def of_command(command: click.Command) -> list[Flag]:
                 default=str(parameter.default) if parameter.show_default else "",
                 words=words,
                 many=parameter.multiple,
+                short=next((form for form in parameter.opts if not form.startswith("--")), ""),
             )
         )
     return found

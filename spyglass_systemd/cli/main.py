@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from spyglass_systemd.words.errors import SpyglassError, UsageError
 
 BUG = 70  # EX_SOFTWARE of sysexits(3)
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+INTERRUPTED, NO_READER = 130, 141  # 128 + SIGINT, 128 + SIGPIPE, as shells have it
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -20,6 +21,9 @@ def main(argv: list[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:  # `spyglass logs blog | head`: who reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python says so once more at its end
+        return NO_READER
     except Exception:  # noqa: BLE001  # a bug: its traceback and an exit code that says so
         sys.excepthook(*sys.exc_info())
         sys.stderr.write("spyglass: this is a bug of spyglass-systemd, please report it with the lines above\n")

@@ -69,6 +69,7 @@ VERBS = {
             "Stop listening for a site until it is started or the machine boots, and end its app.",
         ),
         Verb("restart", SITES, "NAME", "End a site's app; who connects meanwhile waits for the next start of it."),
+        Verb("logs", LOOKING, "NAME", "Show events and output of a site from the journal."),
         Verb(
             "lookout",
             RUNNING,

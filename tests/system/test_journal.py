@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from machine import eventually
-from sites import QUICK
+from sites import DEBIAN, NEVER, QUICK, VENV
 
 from spyglass_systemd.protocols.journal import MESSAGE_IDS
 
@@ -74,3 +74,58 @@ def test_a_stopped_journal_does_not_stop_the_app(site, python):
             assert app.request().status == 200
     finally:
         app.machine.run("systemctl", "kill", "--signal=CONT", "systemd-journald.service")
+
+
+# ### `spyglass logs`
+
+
+def logs(app, python, *words, user="root"):
+    """What `spyglass logs` shows, by the library of either Python; the times left out."""
+    program = {DEBIAN: "spyglass", VENV: "/opt/venv/bin/spyglass"}[python]
+    app.machine.run("journalctl", "--sync")
+    done = app.machine.run("runuser", "-u", user, "--", program, "logs", app.name, *words)
+    return [line[len("Nov 24 08:00:00 ") :] for line in done.out.splitlines()]
+
+
+def test_logs_shows_events_output_and_what_systemd_says(site, python):
+    app = site(python=python, **QUICK)
+    app.ask("print('said \\x1b[2J by the app'); say(1)")
+    app.until("inactive")
+    lines = logs(app, python)
+    assert any(line.startswith("systemd: Listening on ") for line in lines)
+    assert any(line.startswith("systemd: Started ") for line in lines)
+    assert r"said \x1b[2J by the app" in lines
+    events = [line.split()[2] for line in logs(app, python, "--events")]
+    assert events == ["woke", "ready", "slept"]
+    assert logs(app, python, "--app") == [r"said \x1b[2J by the app"]
+    assert logs(app, python, "--events", "-n", "1") == [line for line in lines if " slept " in line]
+    assert logs(app, python, "--since", "1h") == lines
+    assert logs(app, python, "--since", "1us") == []
+
+
+def test_logs_shows_nothing_that_another_app_says_of_it(site, python):
+    app, other = site(python=python, **NEVER), site(python=python, **NEVER)
+    app.request()
+    forged = f"MESSAGE=forged\\nUNIT={app.service}\\nSYSLOG_IDENTIFIER=spyglass\\n_SYSTEMD_UNIT={app.service}\\n"
+    other.ask(
+        "import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); "
+        f"s.connect('/run/systemd/journal/socket'); say(s.send(b'{forged}'))"
+    )
+    assert "forged" in logs(other, python)
+    assert "forged" not in logs(app, python)
+
+
+def test_logs_follows(site, python):
+    app = site(python=python, **NEVER)
+    app.request()
+    program = {DEBIAN: "spyglass", VENV: "/opt/venv/bin/spyglass"}[python]
+    unit, path = f"follow-{app.name}", f"/root/{app.name}.log"
+    command = f"{program} logs {app.name} -f --app -n 0 >{path}"
+    app.machine.put(path, "")
+    app.machine.run("systemd-run", "--quiet", f"--unit={unit}", "--property=Type=exec", "sh", "-c", command)
+    try:
+        seen = app.machine.inside(path)
+        # It may not look yet when this is said first.
+        eventually(lambda: app.ask("print('told later'); say(1)") and "told later" in seen.read_text(), "a line")
+    finally:
+        app.machine.run("systemctl", "stop", unit)

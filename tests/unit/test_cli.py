@@ -118,6 +118,18 @@ def test_an_interrupt_is_no_bug(serve, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_who_reads_no_more_has_seen_enough(serve, capfd):
+    serve.run = fails(BrokenPipeError())
+    kept = os.dup(1)
+    try:
+        assert main(["serve"]) == 141
+        assert Path("/proc/self/fd/1").readlink() == Path("/dev/null")
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+    assert capfd.readouterr().err == ""
+
+
 # Help
 
 
@@ -151,6 +163,10 @@ def test_help_shows_every_option_of_the_verb_and_no_other(command, columns):
     assert shown - {"--listen"} == {
         option.flag for option in OPTIONS.values() if command in option.places and option.help
     } - {"--listen"}
+
+
+def test_help_shows_a_short_spelling_beside_the_long_one():
+    assert "  -n, --lines N  " in pages.page("logs", 80)
 
 
 def test_help_is_no_wider_than_asked_for():
