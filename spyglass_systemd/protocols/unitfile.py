@@ -8,18 +8,22 @@ if TYPE_CHECKING:
 
     Line = tuple[str, str, str]  # section, key, value; an empty value takes back what a list had before
 
+_SPACE = " \t\r"  # what systemd takes off a line, which only "\n" ends; str.splitlines knows ten more ends
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=@+,%~")
 
 
 def write(lines: Iterable[Line], comment: str = "") -> str:
     """The text of a file with these lines, in their order, below a comment.
 
-    Raises ValueError for a value that has a control character in it: no unit file can say that.
+    Raises ValueError for a value that has a control character in it, or would go on in the next line: no unit file can
+    say that.
     """
     parts = [*_commented(comment)]
     current = ""
     for section, key, value in lines:
         _check(value)
+        if value.endswith("\\"):
+            raise ValueError(f"{value!r} ends in a backslash, which takes the next line for more of this one")
         if section != current:
             parts += [*([""] if parts else []), f"[{section}]"]
             current = section
@@ -34,8 +38,8 @@ def parse(text: str) -> tuple[Line, ...]:
     """
     found: list[Line] = []
     section, begun = "", ""
-    for number, raw in enumerate(text.splitlines(), 1):
-        line = raw.strip()
+    for number, raw in enumerate(text.split("\n"), 1):
+        line = raw.strip(_SPACE)
         if line.startswith(("#", ";")):  # between the parts of a continued line as well
             continue
         line = begun + line
@@ -49,7 +53,7 @@ def parse(text: str) -> tuple[Line, ...]:
             key, equals, value = line.partition("=")
             if not equals or not section:
                 raise ValueError(f"line {number}: {raw!r} is neither a section nor an assignment")
-            found.append((section, key.rstrip(), value.lstrip()))
+            found.append((section, key.rstrip(_SPACE), value.lstrip(_SPACE)))
     return tuple(found)
 
 

@@ -24,6 +24,18 @@ def test_a_continued_line_is_one_and_comments_in_it_are_none_of_it():
     assert unitfile.parse(text) == (("Service", "ExecStart", "/bin/echo  two"),)
 
 
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85", "\u00a0"])
+def test_a_line_ends_where_systemd_ends_it_and_no_sooner(end):
+    lines = (("Unit", "Description", f"one{end}A=b"), ("Unit", "Documentation", f"two{end}"))
+    assert unitfile.parse(unitfile.write(lines)) == lines
+
+
+def test_a_value_that_would_go_on_in_the_next_line_is_refused():
+    with pytest.raises(ValueError, match="ends in a backslash"):
+        unitfile.write([("Unit", "Description", "C:\\"), ("Unit", "Wants", "x")])
+    assert unitfile.word("C:\\") == '"C:\\\\"'
+
+
 @pytest.mark.parametrize("text", ["[Unit]\nnonsense\n", "A=1\n"])
 def test_what_is_no_line_is_refused_by_its_number(text):
     with pytest.raises(ValueError, match=r"line \d: '.*' is neither"):
