@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socketserver
+import time
 from pathlib import Path
 
 
@@ -33,6 +34,8 @@ async def stream(reader, writer):
     while line := await reader.readline():
         if line == b"fail\n":
             raise ValueError("broken")
+        if line == b"block\n":
+            time.sleep(3600)  # noqa: ASYNC251  # what nobody should
         if line.startswith(b"wait "):
             with await asyncio.to_thread(open, line.split()[1]):
                 pass

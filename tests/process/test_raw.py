@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
-from harness import eventually
+from harness import eventually, take_time
 from speakers import Speaker, get
 
 ALL = [("lines:handler", "raw"), ("lines:Handler", "auto"), ("lines:stream", "auto")]
@@ -113,3 +113,24 @@ def test_each_listener_leads_to_its_app_of_whatever_kind(service, listener, tmp_
     assert len(master.templates) == 1
     assert master.wait() == 0
     master.log.until("slept")
+
+
+def test_an_async_handler_that_blocks_its_loop_is_ended_by_request_timeout(service):
+    master = woken(service, "lines:stream", "raw", "--request-timeout", "0.4")
+    with Speaker(master).say(b"block\n") as stuck:
+        assert "app code ran over request_timeout=0.4s without a byte" in master.log.until("worker_died")
+        assert stuck.end() == b""
+    with Speaker(master).say(b"hello\n") as next_one:
+        next_one.until(b"hello\n")
+    assert master.stop() == 0
+
+
+def test_an_async_handler_that_waits_for_long_does_not_block(service, gate):
+    master = woken(service, "lines:stream", "raw", "--request-timeout", "0.3")
+    with Speaker(master).say(f"wait {gate}\n".encode()) as slow:
+        take_time(1)
+        with gate.open("w"):
+            pass
+        slow.until(b"wait")
+    assert "worker_died" not in master.log
+    assert master.stop() == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from spyglass_systemd.backends import aio
+from spyglass_systemd.backends.pulse import Pulse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class _Server:
         self._gate = gate
         self._drain = settings.drain
         self._silence = settings.max_stream_idle
+        self._pulse = Pulse(loop, gate.row, settings.request_timeout)
         self._introductions: Introductions | None = None
         if settings.proxy_protocol:
             from spyglass_systemd.backends.preface import Introductions  # noqa: PLC0415  # where it is asked for
@@ -57,6 +59,7 @@ class _Server:
 
     async def _welcome(self, connection: socket.socket, address: object, listener: Listener) -> None:
         self._gate.began()
+        self._pulse.start()
         try:
             reader, writer = await self._open(connection, address)
             self._talking[reader] = writer
