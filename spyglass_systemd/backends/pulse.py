@@ -1,4 +1,4 @@
-"""Shows the Master that an asyncio loop runs, while anything is open. Knows no protocol; the Master draws the conclusion."""
+"""Shows the Master that an asyncio loop runs, while anything is open. Knows no protocol and draws no conclusion."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 _BEAT = 1.0  # seconds
 
 # ### How is a loop seen that does not run?
-# By a beat that does not come. While there is a connection the row says "busy since the last beat"; a loop that runs says
-# so again and again, and is never busy for long. App code that blocks the loop keeps the next beat from coming, and after
-# `request_timeout` the Master replaces the worker. It costs a request nothing. Without connections nothing beats.
+# By a beat that does not come. While there is a connection the row says "busy since the last beat"; a loop that runs
+# says so again and again, and is never busy for long. App code that blocks the loop keeps the next one from coming, and
+# `request_timeout` later the Master replaces the worker. A request costs it nothing. Without connections nothing beats.
 
 
 class Pulse:

@@ -1,4 +1,4 @@
-"""Heads as the Master reads them, and Accept: a head or none, the same verdict once it is given, an answer in a format."""
+"""Heads as the Master reads them, and Accept: one verdict and the same for ever, a format that we have."""
 
 from __future__ import annotations
 
