@@ -66,7 +66,7 @@ class Bulletin:
             self._notifier.watchdog()
             self._watchdog_at = alarm.now + interval
             alarm.due(self._watchdog_at)
-        slow = self._state in _SLOW or self._crew.roster.successor is not None
+        slow = self._state in _SLOW or self._notifier.reloads
         if slow and alarm.due(self._extend_at):
             self._notifier.extend(2 * _EXTEND)
             self._extend_at = alarm.now + _EXTEND

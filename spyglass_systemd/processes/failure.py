@@ -10,6 +10,7 @@ import time
 
 from spyglass_systemd.policy import respawn
 from spyglass_systemd.processes.alarm import FOREVER
+from spyglass_systemd.protocols import notice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,13 +28,15 @@ _ERROR, _WARNING = 3, 4  # syslog(3)
 class Failure:
     """`attempts` that failed in a row; `summary` of the last one, "" while the app works.
 
-    `trouble` is what kept us from forking a Template at all, until it is noted.
+    `text` is the same with the traceback; it lies beside the scoreboard, whose path is `board_path`, as long as it is
+    true. `trouble` is what kept us from forking a Template at all, until it is noted.
     """
 
-    def __init__(self, log: Log, trouble: SpyglassError | None = None) -> None:
+    def __init__(self, board_path: str, log: Log, trouble: SpyglassError | None = None) -> None:
+        self._board_path = board_path
         self._log = log
         self.trouble = trouble
-        self._told = ""
+        self.text = ""
         self.fuse: Fuse | None = None
         self.attempts = 0
         self.summary = ""
@@ -66,13 +69,17 @@ class Failure:
         self.retry_at = time.monotonic() + pause
         if self.fuse is not None:
             self.fuse.retry_at = self.retry_at
-        known, self._told = self._told == summary + trace, summary + trace
-        text = summary if known or not trace else f"{summary}\n{trace.rstrip()}"
-        self._log.event("failed", _WARNING if known else _ERROR, text, attempt=self.attempts, retry=f"{pause:.1f}s")
+        text = f"{summary}\n{trace.rstrip()}" if trace else summary
+        known, self.text = self.text == text, text
+        told = summary if known else text
+        self._log.event("failed", _WARNING if known else _ERROR, told, attempt=self.attempts, retry=f"{pause:.1f}s")
+        if not known:
+            notice.put(self._board_path, notice.LAST_ERROR, f"{text}\n")
 
     def mended(self) -> None:
         """The app works. Those whom the fuse still talks to are seen off."""
-        self.attempts, self.summary, self._told, self.retry_at = 0, "", "", FOREVER
+        self.attempts, self.summary, self.text, self.retry_at = 0, "", "", FOREVER
+        notice.drop(self._board_path, notice.LAST_ERROR)
         # What a later failure needs is loaded now, while nobody waits for it: a package that is upgraded under a
         # running Master must not give it half of the new version.
         from spyglass_systemd.processes import fuse  # noqa: F401, PLC0415
@@ -80,6 +87,11 @@ class Failure:
     @property
     def refused(self) -> int:
         return self.fuse.refused if self.fuse is not None else 0
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What a Template must close."""
+        return self.fuse.descriptors if self.fuse is not None else ()
 
     @property
     def talking(self) -> bool:

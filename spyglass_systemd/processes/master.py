@@ -75,7 +75,7 @@ class Master(Loop):
         self._woken_by = woken_by
         post = self._queue.append
         self._crew = Crew(listeners, board, settings, log, post)
-        self._failure = Failure(log, trouble)
+        self._failure = Failure(board.path, log, trouble)
         self._succession = Succession(self._crew, board, log, notifier, begin=self._begin, post=post)
         self._vigil = Vigil(
             settings,
@@ -89,7 +89,8 @@ class Master(Loop):
         self._bulletin = Bulletin(
             board, log, notifier, crew=self._crew, vigil=self._vigil, failure=self._failure, began=began
         )
-        self._summons = Summons(signal_fd, settings.lookout_pid, post, self._resize)
+        resize, reload = self._crew.resize, self._succession.ask
+        self._summons = Summons(signal_fd, settings.lookout_pid, post, resize=resize, reload=reload)
         self._exit_code = 0
 
     def run(self) -> int:
@@ -109,10 +110,6 @@ class Master(Loop):
         self._depart()
         return self._exit_code
 
-    def _resize(self, by: int) -> None:
-        self._crew.want = max(1, min(self._crew.want + by, len(self._board.rows) // 4))
-        self._log.event("resized", _INFO, workers=self._crew.want)
-
     # ### Waking
 
     def _begin(self) -> Generation | SpyglassError:
@@ -122,8 +119,7 @@ class Master(Loop):
             self._settings = self._crew.settings = self._reread()
             self._crew.want = self._settings.workers
             self._vigil.adopt(self._settings)
-            fuse = self._failure.fuse.descriptors if self._failure.fuse is not None else ()
-            return self._crew.begin((*self._summons.descriptors, *fuse))
+            return self._crew.begin((*self._summons.descriptors, *self._failure.descriptors))
         except SpyglassError as error:
             return error
         except OSError as error:
@@ -146,7 +142,7 @@ class Master(Loop):
     def _serve(self) -> None:
         self._bulletin.ready()
         self._failure.mended()
-        self._succession.attempted()
+        self._succession.attempted(self._bulletin.status())
 
     def _rouse(self) -> None:
         self._crew.forget_failures()
@@ -187,7 +183,7 @@ class Master(Loop):
         roster = self._crew.roster
         self._failure.note(roster.current, at_once=self._succession.take())
         self._board.header[scoreboard.H_FAILURES] = self._failure.attempts
-        self._succession.attempted(self._failure.summary)
+        self._succession.attempted(self._bulletin.status(), self._failure.text)
         for generation in (roster.current, roster.successor):
             if generation is not None:
                 self._crew.discard(generation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from spyglass_systemd.processes.alarm import FOREVER
-from spyglass_systemd.protocols import notice, scoreboard
+from spyglass_systemd.protocols import footing, notice, scoreboard
 from spyglass_systemd.protocols import row as row_cells
 from spyglass_systemd.words.errors import SpyglassError
 from spyglass_systemd.words.states import Event
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _SETTLE = 1.0  # seconds in which an old worker hears that it shall stop accepting
 _LOOK = 0.005  # seconds between two looks at whether it has
 _EXIT_FAILED = 69  # EX_UNAVAILABLE, in the scoreboard's header
-_ERROR, _NOTICE = 3, 5  # syslog(3)
+_ERROR, _WARNING, _NOTICE = 3, 4, 5  # syslog(3)
 
 # ### Why is there a way back?
 # Because the old generation does not stop before the new one serves. Code that does not import, a worker that does not
@@ -38,6 +38,13 @@ _ERROR, _NOTICE = 3, 5  # syslog(3)
 # that is done, with its result. He notes the first, sends the signal, and waits until the second is greater: then code
 # has been loaded that was read after he had looked. What broke stands in a file beside the scoreboard before the number
 # says so. While the app is broken each attempt counts, because that is what a reload is then.
+#
+# The service manager, where it waits for a reload (Type=notify-reload), waits as long: RELOADING=1 goes out when
+# somebody asks, in any state, and READY=1 when what has begun later is done.
+#
+# ### What does a reload not bring?
+# What the Master itself is made of, for a Template is forked from it. A new Python, another environment, our own next
+# version are there after a restart only; each reload says so, because a deploy tends to think of the app alone.
 
 
 class Succession:
@@ -62,9 +69,17 @@ class Succession:
         self._failures = 0
         self._trouble: SpyglassError | None = None
         self._number = self._settling = 0
+        self._asked_at = 0  # the number when somebody asked last
+        self._footing = footing.take()
+        self._advice = ""
         self._leaving: list[WorkerHandle] = []
         self._settled_by = FOREVER
         self.at = FOREVER
+
+    def ask(self) -> None:
+        """Somebody wants a reload: the service manager waits for what begins from here on."""
+        self._asked_at = self._number
+        self._notifier.reloading(time.monotonic_ns() // 1000)
 
     def soon(self) -> None:
         """A reload as soon as it can be."""
@@ -81,7 +96,7 @@ class Succession:
             self.soon()
             return
         self.at = FOREVER
-        self._notifier.reloading(time.monotonic_ns() // 1000)
+        self.ask()  # also where nobody has: the Template died
         begun = self._begin()
         if isinstance(begun, SpyglassError):
             self._trouble = begun
@@ -92,7 +107,6 @@ class Succession:
     def confirm(self, status: str) -> None:
         """Nothing is loaded, so whatever is loaded next is new."""
         self.count()
-        self._notifier.reloading(time.monotonic_ns() // 1000)
         self._done(self._number, 0, status)
 
     def count(self) -> None:
@@ -100,9 +114,9 @@ class Succession:
         self._number += 1
         self._board.header[scoreboard.H_RELOADS] = self._number
 
-    def attempted(self, trouble: str = "") -> None:
+    def attempted(self, status: str, trouble: str = "") -> None:
         """The app has been loaded where none was there to go on with, without or with trouble."""
-        self._settle(self._number, _EXIT_FAILED if trouble else 0, trouble)
+        self._settle(self._number, _EXIT_FAILED if trouble else 0, trouble, status)
 
     def succeed(self) -> None:
         """The new generation takes over, the old one finishes what it has accepted."""
@@ -156,23 +170,40 @@ class Succession:
         return None
 
     def _done(self, number: int, result: int, status: str, text: str = "") -> None:
-        self._settle(number, result, text)
-        self._notifier.ready(status)
+        self._settle(number, result, text, status)
         if not result:
             current = self._crew.roster.current
             self._log.event("reloaded", _NOTICE, generation=current.number if current is not None else 0)
 
-    def _settle(self, number: int, result: int, text: str) -> None:
+    def _settle(self, number: int, result: int, text: str, status: str) -> None:
         """Reload `number` is done, and so is every one before it; a later one may have been quicker."""
         header = self._board.header
         if number <= header[scoreboard.H_RELOAD_DONE]:
             return
-        if result:
-            notice.put(self._board.path, notice.RELOAD_ERROR, text)
-        else:
-            notice.drop(self._board.path, notice.RELOAD_ERROR)
+        self._note(notice.RELOAD_ERROR, text if result else "")
+        self._advise()
         header[scoreboard.H_RELOAD_RESULT] = result
         header[scoreboard.H_RELOAD_DONE] = number
+        if number > self._asked_at:
+            self._notifier.reloaded(status)
+
+    def _advise(self) -> None:
+        """Say what a restart would bring, when it is something new."""
+        changed = ", ".join(footing.changed(self._footing))
+        advice, before = (
+            f"restart for what has changed and no reload brings: {changed}" if changed else "",
+            self._advice,
+        )
+        if advice != before:
+            self._advice = advice
+            self._note(notice.RESTART_NEEDED, advice)
+            self._log.event("restart_needed", _WARNING, advice or "no more: all is as it was")
+
+    def _note(self, name: str, text: str) -> None:
+        if text:
+            notice.put(self._board.path, name, f"{text}\n")
+        else:
+            notice.drop(self._board.path, name)
 
 
 def _held(worker: WorkerHandle) -> bool:

@@ -22,15 +22,24 @@ _EVENTS: dict[int, Event] = {
 class Summons:
     """`signal_fd` is that of `signals.watch`; `post` takes the events; `resize` is called with +1 (TTIN) or -1 (TTOU).
 
+    `reload` is called when somebody asks for one (HUP), before the event, which has other causes, too.
+
     `lookout_pid` is that of a `spyglass lookout` that started us, 0 for none: systemd holds its listeners whatever
     happens to us, but when a Lookout of ours dies nobody does. Then `abandoned` turns true, and we finish and leave.
     """
 
     def __init__(
-        self, signal_fd: int, lookout_pid: int, post: Callable[[Event], None], resize: Callable[[int], None]
+        self,
+        signal_fd: int,
+        lookout_pid: int,
+        post: Callable[[Event], None],
+        *,
+        resize: Callable[[int], None],
+        reload: Callable[[], None],
     ) -> None:
         self._post = post
         self._resize = resize
+        self._reload = reload
         self._interrupts = 0
         self._signal_fd = signal_fd
         self._lookout_fd = -1
@@ -69,6 +78,8 @@ class Summons:
                 self._post(Event.KILL)
             elif number in _EVENTS:
                 self._interrupts += number == signals.INT
+                if number == signals.HUP:
+                    self._reload()
                 self._post(_EVENTS[number])
 
     def _lookout_gone(self) -> None:

@@ -232,6 +232,11 @@ class Workforce:
             generation.trouble = worker.trouble if worker.trouble[0] else (died, "")
             self._break(generation)
 
+    def resize(self, by: int) -> None:
+        """So many workers of each kind more, or fewer."""
+        self.want = max(1, min(self.want + by, len(self._board.rows) // 4))
+        self._log.event("resized", 6, workers=self.want)
+
     def forget_failures(self) -> None:
         """Who has died before says nothing of those who are started now: nobody waits for them."""
         self._failures, self._respawn_at = 0, 0.0

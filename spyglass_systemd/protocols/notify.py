@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 _STATUS_LIMIT = 1024  # bytes; systemd throws away a datagram of more than 4096
 _NEVER = 2**64 - 1  # USEC_INFINITY
+_STARTING, _RUNNING, _RELOADING, _STOPPING = "starting", "running", "reloading", "stopping"  # as the manager has it
 
 # ### Why do we look before we send?
 # Both libraries open a blocking socket for each message. systemd always reads its end, but NOTIFY_SOCKET is inherited,
@@ -31,11 +32,11 @@ class Notifier:
     `watchdog_interval` is how many seconds may pass between two calls of `watchdog`, None when nobody waits for them.
     """
 
-    __slots__ = ("_address", "_ready", "_status", "dropped", "watchdog_interval")
+    __slots__ = ("_address", "_stage", "_status", "dropped", "watchdog_interval")
 
     def __init__(self, address: str = "", watchdog_interval: float | None = None) -> None:
         self._address = address
-        self._ready = False
+        self._stage = _STARTING
         self._status = ""
         self.dropped = 0
         self.watchdog_interval = watchdog_interval
@@ -49,11 +50,10 @@ class Notifier:
         return cls(address, usec / 2_000_000 if ours and 0 < usec < _NEVER else None)
 
     def ready(self, status: str = "") -> bool:
-        """READY=1, once, and once more after each `reloading`."""
-        if self._ready:
+        """READY=1, once; from then on the status only."""
+        if self._stage != _STARTING:
             return self.status(status)
-        self._ready = self._send("READY=1", status, patience=_PATIENCE_MS)
-        return self._ready
+        return self._enter(_RUNNING, "READY=1", status)
 
     def status(self, text: str) -> bool:
         """STATUS=, when it says something new."""
@@ -64,13 +64,29 @@ class Notifier:
         return self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}", patience=_PATIENCE_MS)
 
     def reloading(self, now_monotonic_us: int) -> bool:
-        """RELOADING=1; `ready` ends it."""
-        self._ready = False
-        return self._send(f"RELOADING=1\nMONOTONIC_USEC={now_monotonic_us}", patience=_PATIENCE_MS)
+        """RELOADING=1, from a service that runs: of one that starts or stops no manager knows a reload."""
+        lines = f"RELOADING=1\nMONOTONIC_USEC={now_monotonic_us}"
+        return self._stage == _RUNNING and self._enter(_RELOADING, lines)
+
+    def reloaded(self, status: str = "") -> bool:
+        """READY=1, which ends a reload, whatever came of it."""
+        return self._stage == _RELOADING and self._enter(_RUNNING, "READY=1", status)
+
+    @property
+    def reloads(self) -> bool:
+        """Whether the manager waits for the end of a reload."""
+        return self._stage == _RELOADING
 
     def stopping(self, status: str = "") -> bool:
         """STOPPING=1: from here on a new connection is our successor's."""
+        self._stage = _STOPPING
         return self._send("STOPPING=1", status, patience=_PATIENCE_MS)
+
+    def _enter(self, stage: str, lines: str, status: str = "") -> bool:
+        sent = self._send(lines, status, patience=_PATIENCE_MS)
+        if sent:
+            self._stage = stage
+        return sent
 
     def watchdog(self) -> bool:
         """WATCHDOG=1."""

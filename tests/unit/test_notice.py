@@ -21,14 +21,14 @@ def names(board):
     return sorted(path.name for path in Path(board).parent.iterdir())
 
 
-def test_a_text_stands_beside_the_board_for_everybody(board, tmp_path):
+def test_a_text_stands_beside_the_board_for_root_the_user_and_the_group(board, tmp_path):
     before = os.umask(0o077)
     try:
         notice.put(board, "reload-error", "it broke: \ud800 é")
     finally:
         os.umask(before)
     assert (tmp_path / "reload-error").read_text() == "it broke: ? é"
-    assert stat.S_IMODE((tmp_path / "reload-error").stat().st_mode) == 0o644
+    assert stat.S_IMODE((tmp_path / "reload-error").stat().st_mode) == 0o640
     assert names(board) == ["reload-error"]
 
 

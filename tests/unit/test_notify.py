@@ -81,9 +81,23 @@ def test_a_status_is_said_when_it_has_changed(notifier, manager):
 def test_after_a_reload_ready_is_said_again(notifier, manager):
     notifier.ready("awake")
     notifier.reloading(1234567)
-    notifier.ready("awake")
-    notifier.ready("awake")
+    assert notifier.reloads
+    notifier.reloading(1234568)
+    notifier.ready("awake")  # somebody accepts, who is not the new generation
+    assert notifier.reloads
+    notifier.reloaded("awake")
+    assert not notifier.reloads
+    notifier.reloaded("awake")
     assert manager.told() == ["READY=1\nSTATUS=awake", "RELOADING=1\nMONOTONIC_USEC=1234567", "READY=1\nSTATUS=awake"]
+
+
+def test_of_a_service_that_starts_or_stops_no_manager_knows_a_reload(notifier, manager):
+    assert not notifier.reloading(1)
+    notifier.ready()
+    notifier.stopping()
+    assert not notifier.reloading(1)
+    assert not notifier.reloaded()
+    assert manager.told() == ["READY=1", "STOPPING=1"]
 
 
 def test_more_time_is_asked_for_in_microseconds(notifier, manager):
