@@ -71,6 +71,16 @@ def word(text: str) -> str:
     return '"' + escaped.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+def argument(text: str) -> str:
+    """`text` as one word of a line whose command puts no variables in (a `:` before it), whatever is in it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return '"' + "".join(each if each.isprintable() else _bytes(each) for each in escaped) + '"'
+
+
+def _bytes(character: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in character.encode(errors="surrogateescape"))
+
+
 def command(*words: str) -> str:
     """A line for ExecStart= that runs these words as they are: no variable is put in, no `;` begins another."""
     return " ".join(word(each).replace("$", "$$") for each in words)

@@ -73,3 +73,8 @@ def test_a_command_puts_no_variable_in():
 @given(st.text(st.characters(exclude_categories=("Cc", "Cs"))))
 def test_any_text_fits_on_one_line(text):
     assert unitfile.parse(unitfile.write([("Service", "Environment", unitfile.word(text))]))
+
+
+def test_an_argument_is_one_word_whatever_is_in_it():
+    assert unitfile.argument('a "b" \\ 5% $HOME') == '"a \\"b\\" \\\\ 5%% $HOME"'
+    assert unitfile.argument("two\nlines\x7f é \udcff") == '"two\\x0alines\\x7f é \\xff"'
