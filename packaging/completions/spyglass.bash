@@ -10,14 +10,16 @@ _spyglass_sites() {
 _spyglass() {
     local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]} flags=""
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "start stop restart logs lookout serve version help" -- "$cur"))
+        COMPREPLY=($(compgen -W "start stop restart check run logs lookout serve version help" -- "$cur"))
         return
     fi
     case $verb in
-        help) COMPREPLY=($(compgen -W "start stop restart logs lookout serve version help" -- "$cur")) ;;
+        help) COMPREPLY=($(compgen -W "start stop restart check run logs lookout serve version help" -- "$cur")) ;;
         start) flags="--user --help" ;;
         stop) flags="--user --help" ;;
         restart) flags="--user --help" ;;
+        check) flags="--config --chdir --user --help" ;;
+        run) flags="--user --help" ;;
         logs) flags="--user --follow --events --app --since --lines --help" ;;
         lookout) flags="--config --name --kind --chdir --pythonpath --environment --preload --no-preload --listen --idle --doze --watch --min-awake --ignore-subprocesses --no-ignore-subprocesses --workers --threads --max-requests --max-connections --keepalive --header-timeout --write-timeout --request-timeout --max-stream-idle --import-timeout --drain --root-path --body-limit --spool --min-rate --max-pipelined --line-limit --header-limit --header-count --trusted-proxies --trusted-fields --proxy-protocol --no-proxy-protocol --access-log --no-access-log --log-level --help" ;;
         serve) flags="--config --name --kind --chdir --pythonpath --environment --preload --no-preload --idle --doze --watch --min-awake --ignore-subprocesses --no-ignore-subprocesses --workers --threads --max-requests --max-connections --keepalive --header-timeout --write-timeout --request-timeout --max-stream-idle --import-timeout --drain --root-path --body-limit --spool --min-rate --max-pipelined --line-limit --header-limit --header-count --trusted-proxies --trusted-fields --proxy-protocol --no-proxy-protocol --access-log --no-access-log --log-level --help" ;;
@@ -25,15 +27,15 @@ _spyglass() {
     [[ $flags ]] || return
     case $previous in
         --config) compopt -o filenames && COMPREPLY=($(compgen -f -- "$cur")) ;;
-        --kind) COMPREPLY=($(compgen -W "auto wsgi asgi raw" -- "$cur")) ;;
         --chdir) compopt -o filenames && COMPREPLY=($(compgen -d -- "$cur")) ;;
+        --kind) COMPREPLY=($(compgen -W "auto wsgi asgi raw" -- "$cur")) ;;
         --pythonpath) compopt -o filenames && COMPREPLY=($(compgen -d -- "$cur")) ;;
         --log-level) COMPREPLY=($(compgen -W "debug info warning error" -- "$cur")) ;;
         --since | --lines | --name | --environment | --listen | --idle | --doze | --watch | --min-awake | --workers | --threads | --max-requests | --max-connections | --keepalive | --header-timeout | --write-timeout | --request-timeout | --max-stream-idle | --import-timeout | --drain | --root-path | --body-limit | --spool | --min-rate | --max-pipelined | --line-limit | --header-limit | --header-count | --trusted-proxies | --trusted-fields) ;;
         *)
             if [[ $cur == -* ]]; then
                 COMPREPLY=($(compgen -W "$flags" -- "$cur"))
-            elif [[ " start stop restart logs " == *" $verb "* ]]; then
+            elif [[ " start stop restart check run logs " == *" $verb "* ]]; then
                 COMPREPLY=($(compgen -W "$(_spyglass_sites)" -- "$cur"))
             fi
             ;;

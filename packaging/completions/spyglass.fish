@@ -12,16 +12,22 @@ complete -c spyglass -f
 complete -c spyglass -n __fish_use_subcommand -a start -d 'Listen for a site now, not at each boot.'
 complete -c spyglass -n __fish_use_subcommand -a stop -d 'Stop listening for a site until it is started or the machine boots, and end its app.'
 complete -c spyglass -n __fish_use_subcommand -a restart -d 'End a site'\''s app; who connects meanwhile waits for the next start of it.'
+complete -c spyglass -n __fish_use_subcommand -a check -d 'Import an app as its Template would, and say how that went.'
+complete -c spyglass -n __fish_use_subcommand -a run -d 'Run a command, or a shell, in the place of a site'\''s app.'
 complete -c spyglass -n __fish_use_subcommand -a logs -d 'Show events and output of a site from the journal.'
 complete -c spyglass -n __fish_use_subcommand -a lookout -d 'Listen, and run APP only while somebody uses it: for laptops, containers, CI.'
 complete -c spyglass -n __fish_use_subcommand -a serve -d 'Serve APP on the listeners that systemd, or a lookout, passes.'
 complete -c spyglass -n __fish_use_subcommand -a version -d 'Say which version this is.'
 complete -c spyglass -n __fish_use_subcommand -a help -d 'Explain a verb: spyglass help lookout.'
-complete -c spyglass -n "__fish_seen_subcommand_from help" -a "start stop restart logs lookout serve version help"
-complete -c spyglass -n "__fish_seen_subcommand_from start stop restart logs" -a "(__spyglass_sites)"
+complete -c spyglass -n "__fish_seen_subcommand_from help" -a "start stop restart check run logs lookout serve version help"
+complete -c spyglass -n "__fish_seen_subcommand_from start stop restart check run logs" -a "(__spyglass_sites)"
 complete -c spyglass -n "__fish_seen_subcommand_from start" -l user -d 'Sites of your own service manager (systemctl --user)'
 complete -c spyglass -n "__fish_seen_subcommand_from stop" -l user -d 'Sites of your own service manager (systemctl --user)'
 complete -c spyglass -n "__fish_seen_subcommand_from restart" -l user -d 'Sites of your own service manager (systemctl --user)'
+complete -c spyglass -n "__fish_seen_subcommand_from check" -l config -r -F -d 'Check the app of this file, here and now, without a site'
+complete -c spyglass -n "__fish_seen_subcommand_from check" -l chdir -x -a "(__fish_complete_directories)" -d 'Enter this directory before APP is imported'
+complete -c spyglass -n "__fish_seen_subcommand_from check" -l user -d 'Sites of your own service manager (systemctl --user)'
+complete -c spyglass -n "__fish_seen_subcommand_from run" -l user -d 'Sites of your own service manager (systemctl --user)'
 complete -c spyglass -n "__fish_seen_subcommand_from logs" -l user -d 'Sites of your own service manager (systemctl --user)'
 complete -c spyglass -n "__fish_seen_subcommand_from logs" -l follow -d 'Go on with what is written from now on'
 complete -c spyglass -n "__fish_seen_subcommand_from logs" -l events -d 'Only what happened to the app: woke, ready, slept, failed ..'

@@ -46,6 +46,13 @@ def _run(words: list[str]) -> int:
         from spyglass_systemd.cli import lookout  # noqa: PLC0415
 
         return lookout.run(rest)
+    if verb == "trial":  # of `check`: a fresh process, as the Template's is
+        from spyglass_systemd.protocols import imports  # noqa: PLC0415
+
+        imports.install()
+        from spyglass_systemd.tools import trial  # noqa: PLC0415
+
+        return trial.run(rest)
     if verb in {"version", "--version", "-V"}:
         from spyglass_systemd import __version__  # noqa: PLC0415
 
