@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from spyglass_systemd.tools import bytecode, owner, runtime
+from spyglass_systemd.tools import bytecode, owner, installing
 from spyglass_systemd.tools.interpreter import look
 from spyglass_systemd.words.errors import ConfigError
 
@@ -99,22 +99,22 @@ def test_whoever_is_no_root_does_it_himself(monkeypatch):
 
 
 def test_the_runtime_is_asked_for_in_our_version_with_our_wheel_at_hand(monkeypatch):
-    monkeypatch.setattr(os.path, "isdir", lambda path: path == runtime.WHEELS)
-    online = runtime.command("/v/bin/python", "asgi", ())
-    assert online[-2:] == [f"--find-links={runtime.WHEELS}", f"spyglass-systemd[asgi]=={runtime.ours}"]
+    monkeypatch.setattr(os.path, "isdir", lambda path: path == installing.WHEELS)
+    online = installing.command("/v/bin/python", "asgi", ())
+    assert online[-2:] == [f"--find-links={installing.WHEELS}", f"spyglass-systemd[asgi]=={installing.ours}"]
     assert "--no-index" not in online
-    offline = runtime.command("/v/bin/python", "wsgi", ["/mnt/wheels"])
+    offline = installing.command("/v/bin/python", "wsgi", ["/mnt/wheels"])
     assert offline[-4:] == [
         "--no-index",
-        f"--find-links={runtime.WHEELS}",
+        f"--find-links={installing.WHEELS}",
         "--find-links=/mnt/wheels",
-        f"spyglass-systemd=={runtime.ours}",
+        f"spyglass-systemd=={installing.ours}",
     ]
 
 
 def test_nothing_is_installed_outside_of_an_environment():
     with pytest.raises(ConfigError, match="not in a virtual environment"):
-        runtime.install("/usr/bin/python3", "wsgi")
+        installing.install("/usr/bin/python3", "wsgi")
 
 
 def test_an_environment_without_pip_is_told_what_to_do(tmp_path):
@@ -122,5 +122,5 @@ def test_an_environment_without_pip_is_told_what_to_do(tmp_path):
     (tmp_path / "pyvenv.cfg").write_text("version = 3.12.1\n")
     (tmp_path / "bin/python3.12").write_bytes(b"\x7fELF")
     with pytest.raises(ConfigError, match="has no pip") as caught:
-        runtime.install(str(tmp_path / "bin/python3.12"), "wsgi")
+        installing.install(str(tmp_path / "bin/python3.12"), "wsgi")
     assert "uv pip install" in caught.value.hint
