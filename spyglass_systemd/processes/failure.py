@@ -10,7 +10,8 @@ import time
 
 from spyglass_systemd.policy import respawn
 from spyglass_systemd.processes.alarm import FOREVER
-from spyglass_systemd.protocols import notice
+from spyglass_systemd.protocols import notice, spoken
+from spyglass_systemd.words.values import KINDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,11 +38,29 @@ class Failure:
         self._log = log
         self.trouble = trouble
         self.text = ""
+        self._spoken: dict[str, str] = {}
         self.fuse: Fuse | None = None
         self.attempts = 0
         self.summary = ""
         self.since = 0.0
         self.retry_at = FOREVER
+
+    def learn(self, listeners: tuple[Listener, ...], generation: Generation | None) -> None:
+        """What the apps of a generation that serves speak; to be known when they cannot be loaded."""
+        spoken_now = generation.spoken if generation is not None else ()
+        pairs = zip(listeners, spoken_now, strict=False)
+        known = {spoken.key(listener.label): kind for listener, kind in pairs if kind in KINDS}
+        if known and known != self._spoken:
+            self._spoken = known
+            spoken.keep(os.environ, known)
+
+    def _is_raw(self, listener: Listener, settings: Settings) -> bool:
+        """As it is configured; else as it was when it worked, in this process or in an earlier one."""
+        own = settings.listeners.get(listener.name)
+        kind = own.get("kind", "auto") if own else settings.kind
+        if kind == "auto":
+            kind = (self._spoken or spoken.recall(os.environ)).get(spoken.key(listener.label), "")
+        return kind == "raw"
 
     def open(self, listeners: tuple[Listener, ...], settings: Settings) -> None:
         """Begin to answer for the app."""
@@ -49,7 +68,7 @@ class Failure:
 
         self.since = time.monotonic()
         if self.fuse is None:  # else it still talks to those who came when the app was broken before
-            raw = frozenset(listener.fd for listener in listeners if _kind(listener, settings) == "raw")
+            raw = frozenset(listener.fd for listener in listeners if self._is_raw(listener, settings))
             self.fuse = Fuse(listeners, settings.header_timeout, raw)
 
     def note(self, generation: Generation | None, *, at_once: bool) -> None:
@@ -110,9 +129,3 @@ class Failure:
                 alarm.due(deadline)
             if not self.summary and not self.fuse.open:
                 self.fuse = None
-
-
-def _kind(listener: Listener, settings: Settings) -> str:
-    """The kind of app that the listener leads to, as far as it is configured."""
-    own = settings.listeners.get(listener.name)
-    return own.get("kind", "auto") if own else settings.kind

@@ -142,6 +142,7 @@ class Master(Loop):
     def _serve(self) -> None:
         self._bulletin.ready()
         self._failure.mended()
+        self._failure.learn(self._listeners, self._crew.roster.current)
         self._succession.attempted(self._bulletin.status())
 
     def _rouse(self) -> None:
@@ -214,6 +215,7 @@ class Master(Loop):
 
     def _succeed(self) -> None:
         self._succession.succeed()
+        self._failure.learn(self._listeners, self._crew.roster.current)
         self._vigil.entered()
 
     def _discard(self) -> None:

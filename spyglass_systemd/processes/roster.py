@@ -77,6 +77,7 @@ class Generation:
         "pid",
         "pidfd",
         "released",
+        "spoken",
         "trouble",
         "workers",
     )
@@ -89,6 +90,7 @@ class Generation:
         self.born = born
         self.import_us = -1  # -1 while it imports
         self.kinds: tuple[str, ...] = ()
+        self.spoken: tuple[str, ...] = ()  # the kind of each listener's app, in their order
         self.broken = False  # the Master has been told
         self.released = False  # told to go
         self.lost = False  # its Template died; its workers may serve on
@@ -104,13 +106,13 @@ class Generation:
     def loaded(self) -> bool:
         return self.import_us >= 0
 
-    def load(self, import_us: int, kinds: tuple[str, ...]) -> None:
+    def load(self, import_us: int, spoken: tuple[str, ...]) -> None:
         """The apps are loaded; the worker that was asked for before serves the first of their kinds."""
-        self.import_us, self.kinds = import_us, kinds
-        if not kinds:
+        self.import_us, self.spoken, self.kinds = import_us, spoken, tuple(dict.fromkeys(spoken))
+        if not spoken:
             return
         for worker in self.workers.values():
-            worker.kind = worker.kind or kinds[0]
+            worker.kind = worker.kind or spoken[0]
 
     @property
     def accepting(self) -> list[WorkerHandle]:

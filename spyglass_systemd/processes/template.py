@@ -111,7 +111,8 @@ def run(
         return
     gc.freeze()
     threads = "\n".join(apps.threads())
-    channel.send(Loaded((time.monotonic_ns() - began) // 1000, " ".join(kinds), threads))
+    spoken = " ".join(lead.kind if settings.preload else worker.UNKNOWN for lead in leads)
+    channel.send(Loaded((time.monotonic_ns() - began) // 1000, spoken, threads))
     _Nursery(channel, leads, kinds, board, settings).run()
 
 

@@ -203,7 +203,8 @@ class Workforce:
         if worker.pidfd >= 0:
             os.close(worker.pidfd)
         how = offspring.describe(worker.status)
-        if worker.state in (RETIRING, LEAVING) and worker.status in (0, None):
+        left = worker.state in (RETIRING, LEAVING) and worker.status in (0, None)
+        if worker.pid and left:  # else it was asked for and never forked: it is nobody
             everyday = worker.reason in ("asleep", "dozing", "doze", "stop")
             self._log.event("worker_retired", 7 if everyday else 6, actor=worker.label, reason=worker.reason)
         elif worker.pid:

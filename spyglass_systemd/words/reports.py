@@ -53,7 +53,10 @@ class Stop(Report):
 
 
 class Loaded(Report):
-    """The apps are imported, in `import_us` microseconds, of which `kinds`; which `threads` still live, one a line."""
+    """The apps are imported, in `import_us` microseconds; which `threads` still live, one a line.
+
+    `kinds` are those of the listeners' apps, in the order of the listeners.
+    """
 
     __slots__ = ("import_us", "kinds", "threads")
     import_us: int

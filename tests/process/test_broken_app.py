@@ -82,6 +82,7 @@ def test_the_traceback_is_told_once_however_often_it_fails(service):
     said_of_it = str(master.log)
     assert said_of_it.count("Traceback") == 1
     assert said_of_it.count("in deep") == 1
+    assert "worker_retired" not in said_of_it  # none of those that were asked for has ever been there
     assert "importlib" not in said_of_it
 
 
