@@ -7,6 +7,7 @@ from pieces import ways
 
 from spyglass_systemd.backends.wsgi import refusal
 from spyglass_systemd.backends.wsgi.body import Body
+from spyglass_systemd.backends.wsgi.budget import Budget
 from spyglass_systemd.backends.wsgi.head import CHUNKED
 
 LIMIT, TRAILERS = 200, 100
@@ -30,7 +31,7 @@ def check(data):
 
 def outcome(parts):
     """How it ends, the body until then, and what follows it."""
-    body, rest = Body(CHUNKED, 64, LIMIT, TRAILERS), None
+    body, rest = Body(CHUNKED, 64, LIMIT, TRAILERS, Budget(1 << 30)), None
     try:
         for part in parts:
             if rest is None:

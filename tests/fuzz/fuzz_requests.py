@@ -7,10 +7,11 @@ from pieces import ways
 
 from spyglass_systemd.backends.wsgi import refusal
 from spyglass_systemd.backends.wsgi.bounds import TOKEN, Limits
+from spyglass_systemd.backends.wsgi.budget import Budget
 from spyglass_systemd.backends.wsgi.framing import HEAD, Framing, Rules
 from spyglass_systemd.words.hosts import is_host
 
-RULES = Rules(Limits(200, 600, 6), 300, 64, "/app")
+RULES = Rules(Limits(200, 600, 6), 300, 64, "/app", budget=Budget(1 << 30))
 TEMPLATE = {"REMOTE_ADDR": "", "wsgi.version": (1, 0)}
 MAX = 800  # bytes of one input
 NEVER = {"HTTP_PROXY", "HTTP_TRANSFER_ENCODING", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_X_FORWARDED_FOR"}

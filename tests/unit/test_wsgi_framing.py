@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spyglass_systemd.backends.wsgi.bounds import Limits
+from spyglass_systemd.backends.wsgi.budget import Budget
 from spyglass_systemd.backends.wsgi.framing import BODY, HEAD, NOTHING, Framing, Rules
 from spyglass_systemd.backends.wsgi.refusal import Refusal
 
@@ -16,7 +17,9 @@ HOST = b"Host: a.example\r\n"
 
 
 def framing(*, body_limit=None, spool=64, prefix=""):
-    return Framing(Rules(LIMITS, body_limit, spool, prefix), {"REMOTE_ADDR": "", "wsgi.version": (1, 0)})
+    return Framing(
+        Rules(LIMITS, body_limit, spool, prefix, budget=Budget(1 << 30)), {"REMOTE_ADDR": "", "wsgi.version": (1, 0)}
+    )
 
 
 def pieces(data, size):

@@ -11,6 +11,7 @@ import pytest
 
 from spyglass_systemd.backends.wsgi import outlet as outlets
 from spyglass_systemd.backends.wsgi import spool
+from spyglass_systemd.backends.wsgi.budget import Budget
 from spyglass_systemd.backends.wsgi.outlet import MEMORY, Outlet
 
 
@@ -43,7 +44,7 @@ def block(outlet):
 
 
 def test_what_the_kernel_takes_does_not_wait(ends):
-    outlet = Outlet(ends[0])
+    outlet = Outlet(ends[0], Budget(1 << 30))
     outlet.put(b"hello")
     assert outlet.empty
     assert outlet.waiting == 0
@@ -51,7 +52,7 @@ def test_what_the_kernel_takes_does_not_wait(ends):
 
 
 def test_what_it_does_not_take_waits_in_order(ends):
-    outlet = Outlet(ends[0])
+    outlet = Outlet(ends[0], Budget(1 << 30))
     data = block(outlet)
     outlet.put(b"and then")
     assert not outlet.full
@@ -64,7 +65,7 @@ def test_what_it_does_not_take_waits_in_order(ends):
 def test_it_is_full_at_its_bound_and_goes_on_in_a_file(ends, monkeypatch):
     files = []
     monkeypatch.setattr(outlets, "nameless_file", lambda: files.append(1) or spool.nameless_file())
-    outlet = Outlet(ends[0])
+    outlet = Outlet(ends[0], Budget(1 << 30))
     data = block(outlet)
     while not outlet.full:
         outlet.put(b"y" * 8192)
@@ -83,7 +84,7 @@ def test_it_is_full_at_its_bound_and_goes_on_in_a_file(ends, monkeypatch):
 
 def test_memory_and_files_keep_their_order(ends, tmp_path):
     (tmp_path / "f").write_bytes(b"0123456789" * 50_000)
-    outlet = Outlet(ends[0])
+    outlet = Outlet(ends[0], Budget(1 << 30))
     fd = os.open(tmp_path / "f", os.O_RDONLY)
     outlet.put(b"head")
     outlet.put_file(fd, 5, 400_000)
@@ -98,7 +99,7 @@ def test_memory_and_files_keep_their_order(ends, tmp_path):
 
 def test_a_file_that_ends_early_is_noticed(ends, tmp_path):
     (tmp_path / "f").write_bytes(b"0123456789")
-    outlet = Outlet(ends[0])
+    outlet = Outlet(ends[0], Budget(1 << 30))
     outlet.put_file(os.open(tmp_path / "f", os.O_RDONLY), 0, 11)
     assert ends[1].recv(20) == b"0123456789"
     outlet.flush()
@@ -108,7 +109,7 @@ def test_a_file_that_ends_early_is_noticed(ends, tmp_path):
 
 def test_nothing_of_a_file_is_nothing_to_send(ends, tmp_path):
     (tmp_path / "f").touch()
-    outlet = Outlet(ends[0])
+    outlet = Outlet(ends[0], Budget(1 << 30))
     fd = os.open(tmp_path / "f", os.O_RDONLY)
     outlet.put_file(fd, 0, 0)
     assert outlet.empty
@@ -118,7 +119,7 @@ def test_nothing_of_a_file_is_nothing_to_send(ends, tmp_path):
 
 def test_a_client_that_is_gone_raises_nothing_and_keeps_nothing(ends, tmp_path):
     (tmp_path / "f").write_bytes(b"0" * 4_000_000)
-    outlet = Outlet(ends[0])
+    outlet = Outlet(ends[0], Budget(1 << 30))
     block(outlet)
     fd = os.open(tmp_path / "f", os.O_RDONLY)
     outlet.put_file(fd, 0, 4_000_000)
@@ -134,14 +135,14 @@ def test_a_client_that_is_gone_raises_nothing_and_keeps_nothing(ends, tmp_path):
 
 
 def test_a_client_that_is_gone_at_the_first_byte_raises_nothing(ends):
-    outlet = Outlet(ends[0])
+    outlet = Outlet(ends[0], Budget(1 << 30))
     ends[1].close()
     outlet.put(b"x")
     assert outlet.gone
 
 
 def test_what_the_client_has_taken_is_what_left_us_and_does_not_lie_in_our_kernel(ends):
-    outlet = Outlet(ends[0])
+    outlet = Outlet(ends[0], Budget(1 << 30))
     outlet.put(b"hello")
     ends[1].recv(5)
     before = outlet.taken()
@@ -158,7 +159,7 @@ def test_what_the_client_has_taken_is_what_left_us_and_does_not_lie_in_our_kerne
 
 def test_one_turn_has_a_bound(ends):
     ends[0].setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDBUF, 8 << 20)
-    outlet = Outlet(ends[0])
+    outlet = Outlet(ends[0], Budget(1 << 30))
     outlet._keep(memoryview(bytes(10 << 20)))
     outlet.flush()
     assert outlet.waiting >= (10 << 20) - outlets._TURN - outlets._MOST
@@ -187,7 +188,7 @@ def test_where_no_directory_takes_a_file_it_is_in_memory(monkeypatch):
 
 def test_a_spool_is_read_from_its_beginning_wherever_it_is():
     for bound in (0, 5, 100):
-        kept = spool.Spool(bound)
+        kept = spool.Spool(bound, Budget(1 << 30))
         for part in (b"hello", b", ", b"world"):
             kept.write(part)
         assert kept.size == 12

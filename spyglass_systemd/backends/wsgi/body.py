@@ -10,14 +10,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    from spyglass_systemd.backends.wsgi.budget import Budget
+
 
 class Body:
-    """`feed` it until it is whole. `length` as in Request, `spool` bytes stay in memory, `trailers` bytes are read."""
+    """`feed` it until it is whole.
+
+    `length` as in Request; `spool` bytes stay in memory, if the `budget` has them; `trailers` bytes are read.
+    """
 
     __slots__ = ("_decoder", "_left", "_spool")
 
-    def __init__(self, length: int, spool: int, limit: int | None, trailers: int) -> None:
-        self._spool = Spool(spool)
+    def __init__(self, length: int, spool: int, limit: int | None, trailers: int, budget: Budget) -> None:
+        self._spool = Spool(spool, budget)
         self._decoder = Decoder(limit, trailers) if length == CHUNKED else None
         self._left = length
 
@@ -25,6 +30,11 @@ class Body:
     def size(self) -> int:
         """Bytes of body until now."""
         return self._spool.size
+
+    @property
+    def partial(self) -> int:
+        """Bytes of a line of the chunked coding that is not whole."""
+        return self._decoder.partial if self._decoder is not None else 0
 
     def feed(self, data: bytes) -> bytes | None:
         """Take what arrived; returns what follows the body once it is whole, None before.

@@ -36,6 +36,11 @@ class Decoder:
     def ended(self) -> bool:
         return self._state == _END
 
+    @property
+    def partial(self) -> int:
+        """Bytes of a line that is not whole."""
+        return len(self._line)
+
     def feed(self, data: bytes, write: Callable[[bytes], object]) -> bytes:
         """Give the body's bytes in `data` to `write`; returns what follows the body. Raises Refusal."""
         at = 0

@@ -14,24 +14,34 @@ if TYPE_CHECKING:
     from typing import Any
 
     from spyglass_systemd.backends.wsgi.bounds import Limits
+    from spyglass_systemd.backends.wsgi.budget import Budget
     from spyglass_systemd.backends.wsgi.head import Believe, Request
 
 NOTHING, HEAD, BODY = range(3)
 _CR = 13
+_FREE = 1024  # bytes of a head, or of what was sent ahead, that each connection has without asking the budget
 
 
 class Rules:
     """What is read of a request.
 
-    `limits` of its head, `body_limit` bytes of body (None: any), of which `spool` stay in memory; `prefix` is
-    SCRIPT_NAME; `believe` sees to what proxies say, None where there are none.
+    `limits` of its head, `body_limit` bytes of body (None: any), of which `spool` stay in memory, if the `budget` of
+    all connections has them; `prefix` is SCRIPT_NAME; `believe` sees to what proxies say, None where there are none.
     """
 
-    __slots__ = ("believe", "body_limit", "limits", "prefix", "spool")
+    __slots__ = ("believe", "body_limit", "budget", "limits", "prefix", "spool")
 
     def __init__(
-        self, limits: Limits, body_limit: int | None, spool: int, prefix: str, believe: Believe | None = None
+        self,
+        limits: Limits,
+        body_limit: int | None,
+        spool: int,
+        prefix: str,
+        *,
+        budget: Budget,
+        believe: Believe | None = None,
     ) -> None:
+        self.budget = budget
         self.believe = believe
         self.limits = limits
         self.body_limit = body_limit
@@ -46,12 +56,13 @@ class Framing:
     and is not read yet. `asks`: the client waits for 100 Continue.
     """
 
-    __slots__ = ("_body", "_rules", "_template", "asks", "environ", "request", "rest")
+    __slots__ = ("_body", "_held", "_rules", "_template", "asks", "environ", "request", "rest")
 
     def __init__(self, rules: Rules, template: dict[str, Any]) -> None:
         self._rules = rules
         self._template = template  # what all environs have in common
         self._body: Body | None = None
+        self._held = 0  # bytes of the budget
         self.environ: dict[str, Any] = {}
         self.request: Request | None = None
         self.rest = b""
@@ -90,10 +101,8 @@ class Framing:
             data = self.rest + data
         end = data.find(b"\r\n\r\n")
         if end < 1 or data[0] == _CR:
-            begin = 0
-            while data.startswith(
-                b"\r\n", begin
-            ):  # RFC 9112 section 2.2: some clients send one too many, some only that
+            begin = 0  # RFC 9112 section 2.2: some clients send an empty line too many, some send nothing else
+            while data.startswith(b"\r\n", begin):
                 begin += 2
             data = data[begin:]
             end = data.find(b"\r\n\r\n")
@@ -101,6 +110,7 @@ class Framing:
                 self.rest = data
                 if self.stage == HEAD:
                     check_partial(data, self._rules.limits)
+                    self._hold(len(data))
                 return None
         self.rest = data[end + 4 :]
         self.environ = environ = self._template.copy()
@@ -109,13 +119,15 @@ class Framing:
         if request.length:
             return self._begin_body(request)
         environ["wsgi.input"] = io.BytesIO()
+        if self.rest or self._held:
+            self._keep_rest(request)
         return request
 
     def _begin_body(self, request: Request) -> Request | None:
         rules, data = self._rules, self.rest
         if rules.body_limit is not None and request.length > rules.body_limit:
             raise Refusal(413, f"a body of over {rules.body_limit} bytes")
-        self._body = Body(request.length, rules.spool, rules.body_limit, rules.limits.total)
+        self._body = Body(request.length, rules.spool, rules.body_limit, rules.limits.total, rules.budget)
         self.rest = b""
         self.asks = request.expects and not data
         return self._feed_body(self._body, data)
@@ -123,15 +135,36 @@ class Framing:
     def _feed_body(self, body: Body, data: bytes) -> Request | None:
         rest = body.feed(data)
         if rest is None:
+            self._hold(body.partial)
             return None
         self._body, self.rest, self.asks = None, rest, False
         self.environ["wsgi.input"] = body.reader()
         # A chunked body is whole now too, and many apps read what CONTENT_LENGTH says and no more (RFC 9112, 7.1.3).
         self.environ["CONTENT_LENGTH"] = str(body.size)
+        if self.request is not None and (rest or self._held):
+            self._keep_rest(self.request)
         return self.request
+
+    def _keep_rest(self, request: Request) -> None:
+        """What was sent ahead waits; or is forgotten, and must be sent again (RFC 9112 section 9.3.2)."""
+        try:
+            self._hold(len(self.rest))
+        except Refusal:
+            self.rest, request.keep = b"", False
+            self._hold(0)
+
+    def _hold(self, size: int) -> None:
+        """So much of what came cannot be used yet. Raises Refusal where that is too much."""
+        over, budget = max(0, size - _FREE), self._rules.budget
+        if over <= self._held:
+            budget.give(self._held - over)
+        elif not budget.take(over - self._held):
+            raise Refusal(503, "too much is waiting here")
+        self._held = over
 
     def close(self) -> None:
         """Forget what came."""
+        self._hold(0)
         if self._body is not None:
             self._body.close()
             self._body = None

@@ -31,12 +31,13 @@ class Inline:
     def __init__(self, service: Service, ready: list[Connection]) -> None:
         self._busy = service.gate.row.busy
         self._ready = ready
+        self._budget = service.budget
         self._slice_ns = 0
         service.progress = self._progress
 
     def outlet(self, sock: _socket.socket) -> Outlet:
         """The sending side of a new connection."""
-        return Outlet(sock)
+        return Outlet(sock, self._budget)
 
     def run(self, connection: Connection, exchange: Exchange) -> None:
         """Until the exchange is done, its client is full, or its slice is over."""

@@ -11,10 +11,12 @@ from spyglass_systemd.backends.wsgi.spool import nameless_file, write_all
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque
+
+    from spyglass_systemd.backends.wsgi.budget import Budget
 else:
     from _collections import deque  # its package is 3 ms at a wake
 
-MEMORY = 256 * 1024  # bytes that wait in memory before `full`; what comes then waits in a file
+MEMORY = 256 * 1024  # bytes that wait in memory before `full`; what comes then, or beyond the budget, waits in a file
 _TURN = 2 * 1024 * 1024  # bytes that one connection sends before others have their turn
 _MOST = 512 * 1024  # bytes given to the kernel in one call
 _NOSIGNAL = _socket.MSG_NOSIGNAL
@@ -40,10 +42,11 @@ class Outlet:
     client will read no more; what is put then is dropped. `short`: a file ended before its time. `waiting`: bytes.
     """
 
-    __slots__ = ("_memory", "_queued", "_sent", "_sock", "empty", "full", "gone", "short", "waiting")
+    __slots__ = ("_budget", "_memory", "_queued", "_sent", "_sock", "empty", "full", "gone", "short", "waiting")
 
-    def __init__(self, sock: _socket.socket) -> None:
+    def __init__(self, sock: _socket.socket, budget: Budget) -> None:
         self._sock = sock
+        self._budget = budget
         self._queued: deque[memoryview | Stretch] | None = None  # made when it is needed: most answers never wait
         self._memory = 0
         self._sent = 0
@@ -98,6 +101,7 @@ class Outlet:
                 else:
                     sent = self._sock.send(item[:_MOST], _NOSIGNAL)
                     self._memory -= sent
+                    self._budget.give(sent)
                     if sent == len(item):
                         queued.popleft()
                     else:
@@ -122,6 +126,7 @@ class Outlet:
             if isinstance(item, Stretch):
                 os.close(item.fd)
         self._queued = None
+        self._budget.give(self._memory)
         self._memory = self.waiting = 0
 
     def taken(self) -> int:
@@ -140,12 +145,13 @@ class Outlet:
         self.empty = False
         self.waiting += len(data)
         queued = self._queue()
-        if self._memory < MEMORY:
+        if self._memory < MEMORY and self._budget.take(len(data)):
             queued.append(data)
             self._memory += len(data)
             self.full = self._memory >= MEMORY
             return
-        last = queued[-1]
+        self.full = True
+        last = queued[-1] if queued else None
         if not isinstance(last, Stretch) or not last.spooled:
             last = Stretch(nameless_file(), 0, 0, spooled=True)
             queued.append(last)

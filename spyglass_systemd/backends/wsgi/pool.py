@@ -47,6 +47,7 @@ class Pool:
 
     def __init__(self, service: Service, threads: int) -> None:
         self._row = service.gate.row
+        self.budget = service.budget
         self._threads = threads
         self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._lock = threading.Lock()

@@ -7,6 +7,7 @@ import sys
 import time
 
 from spyglass_systemd.backends.wsgi.bounds import Limits
+from spyglass_systemd.backends.wsgi.budget import Budget
 from spyglass_systemd.backends.wsgi.files import FileWrapper
 from spyglass_systemd.backends.wsgi.framing import Rules
 from spyglass_systemd.backends.wsgi.response import Date
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from spyglass_systemd.words.listener import Lead
     from spyglass_systemd.words.options import Settings
 
+_WAITING = 2 * 1024 * 1024  # bytes that wait in memory, over all connections of a worker
 _OURS = __file__.rpartition("/")[0]
 
 
@@ -42,6 +44,7 @@ class Service:
         "_limits",
         "_spool",
         "access",
+        "budget",
         "closing",
         "date",
         "gate",
@@ -63,6 +66,7 @@ class Service:
         self._limits = Limits(settings.line_limit, settings.header_limit, settings.header_count)
         self._body_limit = settings.body_limit
         self._spool = settings.spool
+        self.budget = Budget(max(_WAITING, 2 * settings.spool))
         self.header_timeout = settings.header_timeout
         self.write_timeout = settings.write_timeout
         self.min_rate = settings.min_rate
@@ -87,7 +91,9 @@ class Service:
             from spyglass_systemd.backends.wsgi.origin import believer  # noqa: PLC0415  # as above
 
             believe = believer(self.trust)
-        return Rules(self._limits, self._body_limit, self._spool, lead.root_path.rstrip("/"), believe)
+        return Rules(
+            self._limits, self._body_limit, self._spool, lead.root_path.rstrip("/"), budget=self.budget, believe=believe
+        )
 
     def environ(self, lead: Lead) -> dict[str, Any]:
         """What is the same in every environ of one listener."""

@@ -28,7 +28,7 @@ class SharedOutlet(Outlet):
     __slots__ = ("_lock", "_pool", "connection")
 
     def __init__(self, sock: _socket.socket, pool: Pool) -> None:
-        super().__init__(sock)
+        super().__init__(sock, pool.budget)
         self._lock = threading.RLock()
         self._pool = pool
         self.connection: Connection | None = None  # whose it is, once the pool has it

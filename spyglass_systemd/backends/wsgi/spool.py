@@ -9,15 +9,35 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    from spyglass_systemd.backends.wsgi.budget import Budget
+
+
+class Memory(io.BytesIO):
+    """A file in memory, whose bytes are `held` of a budget until it is closed."""
+
+    def __init__(self, budget: Budget) -> None:
+        super().__init__()
+        self.budget = budget
+        self.held = 0
+
+    def close(self) -> None:
+        """Also when nobody refers to it any more: io.IOBase sees to that."""
+        self.budget.give(self.held)
+        self.held = 0
+        super().close()
+
 
 class Spool:
-    """Bytes written once and then read from the beginning, as an app reads its input."""
+    """Bytes written once and then read from the beginning, as an app reads its input.
+
+    `bound` bytes stay in memory, or less where the `budget` is used up.
+    """
 
     __slots__ = ("_bound", "_fd", "_memory", "size")
 
-    def __init__(self, bound: int) -> None:
+    def __init__(self, bound: int, budget: Budget) -> None:
         self._bound = bound
-        self._memory = io.BytesIO()
+        self._memory = Memory(budget)
         self._fd = -1
         self.size = 0
 
@@ -25,12 +45,14 @@ class Spool:
         """Append. Raises OSError where the file cannot grow (ENOSPC, EDQUOT)."""
         self.size += len(data)
         if self._fd < 0:
-            self._memory.write(data)
-            if self.size <= self._bound:
+            memory = self._memory
+            if self.size <= self._bound and memory.budget.take(len(data)):
+                memory.held += len(data)
+                memory.write(data)
                 return
             self._fd = nameless_file()
-            data = self._memory.getvalue()
-            self._memory = io.BytesIO()
+            write_all(self._fd, memory.getbuffer())
+            memory.close()
         write_all(self._fd, data)
 
     def reader(self) -> BinaryIO:
@@ -44,7 +66,7 @@ class Spool:
 
     def close(self) -> None:
         """Forget it all."""
-        self._memory = io.BytesIO()
+        self._memory.close()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
