@@ -9,15 +9,18 @@ import time
 from spyglass_systemd.processes import template
 from spyglass_systemd.protocols import activation, apps, scoreboard, signals
 from spyglass_systemd.protocols.scoreboard import Scoreboard
-from spyglass_systemd.words import options
+from spyglass_systemd.words import options, versions
 from spyglass_systemd.words.errors import ActivationError, ConfigError, SpyglassError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from spyglass_systemd.processes.roster import Generation
+    from spyglass_systemd.protocols.journal import Log
+    from spyglass_systemd.protocols.notify import Notifier
     from spyglass_systemd.words.listener import Listener
     from spyglass_systemd.words.options import Settings
 
+_WARNING = 4  # syslog(3)
 _LONG_IMPORT, _LONG_ANSWER, _LOOK_AGAIN = 0.5, 0.02, 0.0005  # seconds
 
 # ### Why is the Template forked before there is a Master?
@@ -48,6 +51,7 @@ def run(argv: list[str]) -> int:
             raise
         trouble, settings = error, options.Settings(name=_name(argv))
     listeners = activation.take(os.environ, os.getpid())
+    units = os.environ.pop(versions.UNITS, "")
     try:
         if trouble is None:
             apps.leads(settings, listeners)
@@ -68,6 +72,7 @@ def run(argv: list[str]) -> int:
 
     log = Log(settings.name, f"master pid={os.getpid()}", environ=os.environ, level=settings.log_level)
     notifier = Notifier.from_environ(os.environ, os.getpid())
+    _compare(units, log, notifier)
     status = Master(
         settings,
         listeners,
@@ -83,6 +88,16 @@ def run(argv: list[str]) -> int:
     ).run()
     signals.hold()  # Python's end puts the defaults back, and a signal that came too late would be taken for a death
     return status
+
+
+def _compare(units: str, log: Log, notifier: Notifier) -> None:
+    """Say it where units and runtime are not made for each other, once a wake and in every status."""
+    from spyglass_systemd import __version__  # noqa: PLC0415  # of the root, which is loaded
+
+    odd = versions.difference(units, __version__)
+    if odd:
+        log.event("mismatched", _WARNING, odd, units=units, runtime=__version__)
+        notifier.remark = f" ({odd})"
 
 
 def _stand_back(first: Generation, signal_fd: int) -> None:

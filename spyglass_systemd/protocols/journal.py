@@ -31,6 +31,7 @@ MESSAGE_IDS = {
     "RELOADED": "de64ccd4e21b4d9c874736d1db539aa5",
     "RELOAD_FAILED": "6e6aa34ddb524518a4c309935feeaa2b",
     "DRAINED": "5b01cf5802a549f383abc6f6f4c0e7fb",
+    "MISMATCHED": "c4a1f2e0b7d84f5f9c3f6f1d2b9a6e37",
 }
 
 _IDENTIFIER = "spyglass"

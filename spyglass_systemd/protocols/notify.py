@@ -30,15 +30,17 @@ class Notifier:
 
     Every method returns whether its message went out. What could not be sent is counted in `dropped`.
     `watchdog_interval` is how many seconds may pass between two calls of `watchdog`, None when nobody waits for them.
+    `remark` is at the end of every status.
     """
 
-    __slots__ = ("_address", "_stage", "_status", "dropped", "watchdog_interval")
+    __slots__ = ("_address", "_stage", "_status", "dropped", "remark", "watchdog_interval")
 
     def __init__(self, address: str = "", watchdog_interval: float | None = None) -> None:
         self._address = address
         self._stage = _STARTING
         self._status = ""
         self.dropped = 0
+        self.remark = ""
         self.watchdog_interval = watchdog_interval
 
     @classmethod
@@ -96,7 +98,7 @@ class Notifier:
         if not self._address:
             return False
         if status:
-            lines = f"{lines}\nSTATUS={one_line(status, _STATUS_LIMIT)}".lstrip()
+            lines = f"{lines}\nSTATUS={one_line(status + self.remark, _STATUS_LIMIT)}".lstrip()
         from spyglass_systemd import sd  # noqa: PLC0415  # who says nothing pays nothing
 
         try:

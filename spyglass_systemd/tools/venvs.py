@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from spyglass_systemd.words.errors import ConfigError
+from spyglass_systemd.words.versions import family
 
 if TYPE_CHECKING:
     from spyglass_systemd.tools.interpreter import Interpreter
@@ -33,7 +34,7 @@ def judge(python: Interpreter, kind: str, ours: str, site: str) -> None:
             "systemd starts (LISTEN_PID)",
             hint=_CURES.get(python.launcher, "name the interpreter itself, as in /srv/blog/venv/bin/python"),
         )
-    if python.version and numbers(python.version) < _LEAST:
+    if python.version and _numbers(python.version) < _LEAST:
         raise ConfigError(
             f"{python.path} is Python {python.version}, and 3.11 is the oldest that works",
             hint="make an environment with a newer one",
@@ -63,7 +64,7 @@ def _judge_packages(python: Interpreter, kind: str, ours: str, site: str) -> Non
     theirs = there.get("spyglass_systemd", "")
     if not theirs:
         raise ConfigError(f"{python.path} has no spyglass-systemd", hint=install_hint(python, site))
-    if not fits(ours, theirs):
+    if family(ours) != family(theirs):
         raise ConfigError(
             f"{python.path} has spyglass-systemd {theirs}, and here is {ours}: units and options of the one are not "
             "those of the other",
@@ -93,16 +94,6 @@ def _missing(python: Interpreter, what: str) -> str:
     return f"apt install python3-{package}"
 
 
-def fits(ours: str, theirs: str) -> bool:
-    """Whether units and options of version `ours` are those that a runtime of version `theirs` knows.
-
-    Semantic versioning: until 1.0 the second number says what changes, later the first.
-    """
-    one, other = numbers(ours), numbers(theirs)
-    return one[:2] == other[:2] if one[:1] == (0,) else one[:1] == other[:1]
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    """The first three numbers of a version; -1 for what is none."""
+def _numbers(version: str) -> tuple[int, ...]:
     parts = version.partition("+")[0].split(".")
     return tuple(int(part) if part.isdecimal() else -1 for part in parts[:3])

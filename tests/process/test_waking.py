@@ -12,6 +12,9 @@ import sys
 import pytest
 from harness import APPS, LIMIT, PROGRAM, Connection, said, wait_at
 
+import spyglass_systemd
+from spyglass_systemd.words.versions import family
+
 pytestmark = pytest.mark.usefixtures("sd")
 
 
@@ -198,3 +201,24 @@ def test_a_template_that_ends_after_its_workers_is_not_waited_for_once_it_is_gon
     with master.start(waiting="") as connection:
         connection.read()
     assert master.wait() == 0
+
+
+# ### Units of another version
+
+
+def test_a_runtime_of_another_version_than_its_units_says_so_and_serves(service):
+    master = service(prefix=("env", "SPYGLASS_UNITS=99"))
+    with master.start(waiting="say(os.environ.get('SPYGLASS_UNITS'))") as connection:
+        assert said(connection.read()) == [None]
+    assert "units of spyglass-systemd 99, and the app's Python has" in master.log.until("mismatched")
+    assert "awake, 2 workers (units of spyglass-systemd 99" in master.letters.until("2 workers (")
+    assert master.stop() == 0
+
+
+def test_a_runtime_of_the_version_of_its_units_says_nothing_of_it(service):
+    master = service(prefix=("env", f"SPYGLASS_UNITS={family(spyglass_systemd.__version__)}"))
+    with master.start(waiting="say(1)") as connection:
+        connection.read()
+    master.letters.until("2 workers")
+    assert master.stop() == 0
+    assert "units of" not in f"{master.log}{master.letters}"

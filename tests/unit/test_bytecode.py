@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from spyglass_systemd.tools import bytecode, owner, installing
+from spyglass_systemd.tools import bytecode, installing, owner
 from spyglass_systemd.tools.interpreter import look
 from spyglass_systemd.words.errors import ConfigError
 

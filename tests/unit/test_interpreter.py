@@ -163,19 +163,3 @@ def test_an_environment_whose_python_was_upgraded_away_is_told_apart_from_none(t
     with pytest.raises(ConfigError, match="which is not there") as caught:
         judged(path=str(tmp_path / "python"), target="")
     assert "make the environment anew" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs", "fits"),
-    [
-        ("0.3.0", "0.3.9", True),
-        ("0.3.0", "0.3.0+next", True),
-        ("0.3.0", "0.4.0", False),
-        ("1.2.0", "1.9.0", True),
-        ("1.2.0", "2.0.0", False),
-        ("0.3.0", "1.3.0", False),
-        ("0.3.0", "nonsense", False),
-    ],
-)
-def test_versions_fit_by_the_number_that_says_what_changes(ours, theirs, fits):
-    assert venvs.fits(ours, theirs) is fits

@@ -219,3 +219,11 @@ def test_a_process_that_forgets_has_no_word_to_the_manager_any_more(monkeypatch)
     assert not {"WATCHDOG_USEC", "WATCHDOG_PID", "NOTIFY_SOCKET"} & set(os.environ)
     assert port.adapter().notify("READY=1") is False
     notify.forget(os.environ)
+
+
+def test_a_remark_is_at_the_end_of_each_status(notifier, manager):
+    notifier.remark = " (mind this)"
+    notifier.ready("2 workers")
+    notifier.status("2 workers")
+    notifier.status("asleep")
+    assert manager.told() == ["READY=1\nSTATUS=2 workers (mind this)", "STATUS=asleep (mind this)"]
