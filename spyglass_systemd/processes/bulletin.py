@@ -135,7 +135,7 @@ class Bulletin:
 
     def gave_up(self) -> None:
         """The app does not start, and nobody asks for it any more."""
-        self._notifier.stopping(self.status())
+        self._notifier.stopping(f"failed: {self._failure.summary} (gave up, the next connection tries again)")
         self._log.event("gave_up", _ERROR, self._failure.summary, refused=self._failure.refused)
 
     def draining(self, reason: str) -> None:

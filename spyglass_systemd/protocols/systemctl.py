@@ -9,7 +9,7 @@ from spyglass_systemd.words.errors import ManagerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     Run = Callable[[list[str]], subprocess.CompletedProcess[str]]
 
@@ -47,10 +47,19 @@ class Systemctl:
 
     def show(self, unit: str, *properties: str) -> dict[str, str]:
         """Properties of a unit, whether it is loaded or not; "" for those it does not have. Raises ManagerError."""
-        found = dict.fromkeys(properties, "")
-        for line in self.do("show", f"--property={','.join(properties)}", "--", unit).splitlines():
-            key, _, value = line.partition("=")
-            found[key] = value
+        return self.show_all([unit], *properties)[unit]
+
+    def show_all(self, units: Sequence[str], *properties: str) -> dict[str, dict[str, str]]:
+        """The same of several units at once, in their order. What a unit has more than one of is a line each."""
+        said = self.do("show", f"--property={','.join(properties)}", "--", *units) if units else ""
+        blocks = [*said.split("\n\n"), *[""] * len(units)]  # a unit that has none of them is not even an empty block
+        found = {}
+        for unit, block in zip(units, blocks, strict=False):
+            values: dict[str, list[str]] = {name: [] for name in properties}
+            for line in block.splitlines():
+                key, _, value = line.partition("=")
+                values.setdefault(key, []).append(value)
+            found[unit] = {name: "\n".join(lines) for name, lines in values.items()}
         return found
 
     def is_active(self, unit: str) -> bool:

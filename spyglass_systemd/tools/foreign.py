@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -65,4 +66,4 @@ def _copy(fd: int, limit: int) -> bytes:
 
 
 def _hint(error: OSError) -> str:
-    return "the scoreboard is for everybody to read: is the directory's mode 0755?" if error.errno == 13 else ""
+    return "root may, and the app's own user" if error.errno == errno.EACCES else ""

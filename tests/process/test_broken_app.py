@@ -104,6 +104,7 @@ def test_a_broken_app_that_nobody_asks_for_ends_with_69(service):
         assert connection.read().status == 503
     assert master.wait() == 69
     assert "STOPPING=1" in master.letters.all[-1]
+    assert "STATUS=failed: " in master.letters.all[-1]  # what is shown of a service that has failed
     assert "refused=1" in master.log.until("gave_up")
 
 

@@ -76,3 +76,17 @@ def test_a_manager_that_cannot_be_reached_is_explained(user, hint):
     with pytest.raises(ManagerError, match="cannot be reached") as caught:
         manager.do("start", "a.socket")
     assert hint in caught.value.hint
+
+
+def test_several_units_are_asked_for_at_once_and_a_value_may_have_lines():
+    said = "Listen=/run/a (Stream)\nListen=80 (Stream)\nId=a.socket\n\nId=b.socket\n"
+    manager = Systemctl(run=Answers(said))
+    assert manager.show_all(["a.socket", "b.socket", "c.socket"], "Id", "Listen") == {
+        "a.socket": {"Id": "a.socket", "Listen": "/run/a (Stream)\n80 (Stream)"},
+        "b.socket": {"Id": "b.socket", "Listen": ""},
+        "c.socket": {"Id": "", "Listen": ""},
+    }
+
+
+def test_of_no_unit_nothing_is_asked():
+    assert Systemctl(run=Answers(code=1)).show_all([], "Id") == {}
