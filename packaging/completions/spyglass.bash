@@ -10,16 +10,17 @@ _spyglass_sites() {
 _spyglass() {
     local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]} flags=""
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "start stop restart check run status logs lookout serve version help" -- "$cur"))
+        COMPREPLY=($(compgen -W "start stop restart check run reload status logs lookout serve version help" -- "$cur"))
         return
     fi
     case $verb in
-        help) COMPREPLY=($(compgen -W "start stop restart check run status logs lookout serve version help" -- "$cur")) ;;
+        help) COMPREPLY=($(compgen -W "start stop restart check run reload status logs lookout serve version help" -- "$cur")) ;;
         start) flags="--user --help" ;;
         stop) flags="--user --help" ;;
         restart) flags="--user --help" ;;
         check) flags="--config --chdir --user --help" ;;
         run) flags="--user --help" ;;
+        reload) flags="--user --help" ;;
         status) flags="--user --json --help" ;;
         logs) flags="--user --follow --events --app --since --lines --help" ;;
         lookout) flags="--config --name --kind --chdir --pythonpath --environment --preload --no-preload --listen --idle --doze --watch --min-awake --ignore-subprocesses --no-ignore-subprocesses --workers --threads --max-requests --max-connections --keepalive --header-timeout --write-timeout --request-timeout --max-stream-idle --import-timeout --drain --root-path --body-limit --spool --min-rate --max-pipelined --line-limit --header-limit --header-count --trusted-proxies --trusted-fields --proxy-protocol --no-proxy-protocol --access-log --no-access-log --log-level --help" ;;
@@ -36,7 +37,7 @@ _spyglass() {
         *)
             if [[ $cur == -* ]]; then
                 COMPREPLY=($(compgen -W "$flags" -- "$cur"))
-            elif [[ " start stop restart check run status logs " == *" $verb "* ]]; then
+            elif [[ " start stop restart check run reload status logs " == *" $verb "* ]]; then
                 COMPREPLY=($(compgen -W "$(_spyglass_sites)" -- "$cur"))
             fi
             ;;
