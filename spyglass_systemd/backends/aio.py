@@ -82,6 +82,12 @@ class Doorkeeper:
 
     def _on_gate(self) -> None:
         self._gate.receive()
+        for fd, listener in self._gate.visitors():
+            connection = socket.socket(fileno=fd)
+            try:
+                self._admit(connection, connection.getpeername(), listener)
+            except OSError:  # ENOTCONN: he is gone already
+                connection.close()
         if self._gate.orphaned:
             self._loop.remove_reader(self._gate.fileno())
         self._heed()
@@ -130,13 +136,16 @@ class Doorkeeper:
                     raise
                 self._rest(listener, sock, error)
                 return
-            connection.setblocking(False)
-            if listener.family != AF_UNIX:
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._gate.opened(peer_name(address), listener)
-            task = self._loop.create_task(self._welcome(connection, address, listener))
-            self._welcoming.add(task)
-            task.add_done_callback(self._welcoming.discard)
+            self._admit(connection, address, listener)
+
+    def _admit(self, connection: socket.socket, address: Any, listener: Listener) -> None:
+        connection.setblocking(False)
+        if listener.family != AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._gate.opened(peer_name(address), listener)
+        task = self._loop.create_task(self._welcome(connection, address, listener))
+        self._welcoming.add(task)
+        task.add_done_callback(self._welcoming.discard)
 
     def _rest(self, listener: Listener, sock: socket.socket, error: OSError) -> None:
         self._gate.say("accept_failed", _WARNING, f"{error.strerror}: connections wait in the backlog")

@@ -10,7 +10,19 @@ import os
 import time
 
 from spyglass_systemd.protocols.row import ACCEPTING, QUIESCING, QUIET
-from spyglass_systemd.words.reports import Accepting, Greeted, Quiesce, Quiesced, Resume, Retiring, Said, Stirred, Stop
+from spyglass_systemd.words.reports import (
+    Accepting,
+    Greeted,
+    Quiesce,
+    Quiesced,
+    Resume,
+    Retiring,
+    Said,
+    Stirred,
+    Stop,
+    Visitor,
+    Welcomed,
+)
 
 PAUSE, FINAL, LAST_CALL = range(3)  # Quiesce.final
 
@@ -31,6 +43,10 @@ class Gate:
     a connection that waits for its next request after one second. It returns from serve() when `stopped`. It reports
     every connection by `opened`/`closed`, every request by `began`/`answered`, and calls `settle()` once a turn of its
     loop, after all I/O of that turn. Only the loop's thread may call these.
+
+    After `receive()` it takes over the `visitors`, connections that the Master has accepted in its place, before it
+    heeds what else was said. With `screens`, some requests are answered without the app and are no activity; so a
+    connection is none before its first request for the app has `began`.
     """
 
     __slots__ = (
@@ -42,13 +58,22 @@ class Gate:
         "_listeners",
         "_number",
         "_quota",
+        "_screens",
+        "_visitors",
         "accepting",
         "row",
         "stopped",
     )
 
     def __init__(
-        self, channel: Channel, row: Row, listeners: tuple[Listener, ...], *, born_ns: int, quota: int = 0
+        self,
+        channel: Channel,
+        row: Row,
+        listeners: tuple[Listener, ...],
+        *,
+        born_ns: int,
+        quota: int = 0,
+        screens: bool = False,
     ) -> None:
         self._channel = channel
         self._listeners = listeners
@@ -58,6 +83,8 @@ class Gate:
         self._acked = False
         self._final = PAUSE
         self._greeted = False
+        self._screens = screens
+        self._visitors: list[tuple[int, Listener]] = []
         self.row = row
         self.accepting = False
         self.stopped = False
@@ -99,10 +126,18 @@ class Gate:
 
     def opened(self, peer: str, listener: Listener) -> None:
         """A connection from `peer` was accepted on `listener`."""
-        self.row.opened(time.monotonic_ns())
+        self.row.opened(self.row.last_activity_ns if self._screens else time.monotonic_ns())
         if not self._greeted:
             self._greeted = True
             self._channel.send(Greeted(peer, listener.label))
+
+    def visitors(self) -> list[tuple[int, Listener]]:
+        """Connections that came from the Master since the last call, by descriptor, and the listener each came by.
+
+        They are the caller's, who counts each as `opened`.
+        """
+        visitors, self._visitors = self._visitors, []
+        return visitors
 
     def closed(self) -> None:
         """A connection was closed, with nothing unread in it."""
@@ -124,9 +159,11 @@ class Gate:
 
     def receive(self) -> None:
         """Read what the Master wants. When the Master is gone, finish what is accepted and leave."""
-        for report, _ in self._channel.receive():
+        for report, fds in self._channel.receive():
             if isinstance(report, Quiesce):
                 self._quiesce(report.number, final=report.final)
+            elif isinstance(report, Visitor):
+                self._visit(report, fds)
             elif isinstance(report, Resume):
                 if report.number == self._number and not self._final:
                     self._number = 0
@@ -138,6 +175,12 @@ class Gate:
             self._channel.flush()
         if self._channel.closed and not self.stopped:
             self._quiesce(self._number or 1, final=FINAL)
+
+    def _visit(self, visitor: Visitor, fds: tuple[int, ...]) -> None:
+        if fds:  # else it did not fit into our table of descriptors (MSG_CTRUNC in recv(2)), and stays the Master's
+            listener = next(each for each in self._listeners if each.fd == visitor.listener)
+            self._visitors.append((fds[0], listener))
+            self._channel.send(Welcomed(visitor.number))
 
     def _quiesce(self, number: int, *, final: int) -> None:
         self._number, self._acked, self._final = number, False, max(self._final, final)

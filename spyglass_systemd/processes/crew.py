@@ -47,7 +47,7 @@ class Crew(Workforce):
             self._listeners,
             self._board,
             self.settings,
-            (*foreign, *self.roster.descriptors),
+            (*foreign, *self.roster.descriptors, *(self.lobby.descriptors if self.lobby is not None else ())),
         )
         return self.adopt(generation)
 
@@ -174,6 +174,11 @@ class Crew(Workforce):
         for generation in self.roster.generations.values():
             if not generation.lost:
                 offspring.send_signal(generation.pidfd, signals.KILL)
+
+    def resize(self, by: int) -> None:
+        """So many workers of each kind more, or fewer."""
+        self.want = max(1, min(self.want + by, len(self._board.rows) // 4))
+        self._log.event("resized", 6, workers=self.want)
 
     # ### Deadlines
 

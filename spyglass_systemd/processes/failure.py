@@ -15,6 +15,8 @@ from spyglass_systemd.words.values import KINDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import _socket
+
     from spyglass_systemd.processes.alarm import Alarm
     from spyglass_systemd.processes.fuse import Fuse
     from spyglass_systemd.processes.roster import Generation
@@ -71,6 +73,24 @@ class Failure:
             raw = frozenset(listener.fd for listener in listeners if self._is_raw(listener, settings))
             self.fuse = Fuse(listeners, settings.header_timeout, raw)
 
+    def see_off(self, guests: list[_socket.socket], listeners: tuple[Listener, ...], settings: Settings) -> None:
+        """Answer for those whom the Master itself has accepted, and whom no worker will take."""
+        if guests and self.fuse is None:
+            self.open(listeners, settings)
+        for sock in guests:
+            if self.fuse is not None:
+                self.fuse.adopt(sock)
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What a Template must close."""
+        return self.fuse.descriptors if self.fuse is not None else ()
+
+    def close(self) -> None:
+        """Drop whoever is still there."""
+        if self.fuse is not None:
+            self.fuse.close()
+
     def note(self, generation: Generation | None, *, at_once: bool) -> None:
         """It failed (again): the trouble, or that of `generation`. `at_once`: without a pause before the next attempt.
 
@@ -106,11 +126,6 @@ class Failure:
     @property
     def refused(self) -> int:
         return self.fuse.refused if self.fuse is not None else 0
-
-    @property
-    def descriptors(self) -> tuple[int, ...]:
-        """What a Template must close."""
-        return self.fuse.descriptors if self.fuse is not None else ()
 
     @property
     def talking(self) -> bool:

@@ -120,6 +120,12 @@ class Fuse:
             finally:
                 listener.detach()
 
+    def adopt(self, sock: _socket.socket) -> None:
+        """Answer for a connection that somebody else of us has accepted, and read nothing of."""
+        fd = sock.fileno()
+        self._callers[fd] = _Caller(sock, time.monotonic() + self._patience)
+        self._turn_of(fd)
+
     def _turn_of(self, fd: int) -> None:
         caller = self._callers[fd]
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import select
 
 from spyglass_systemd.processes.alarm import Alarm
+from spyglass_systemd.protocols.apps import leads
+from spyglass_systemd.words.errors import SpyglassError
 from spyglass_systemd.words.states import TRANSITIONS, Event, State
 
 TYPE_CHECKING = False
@@ -15,11 +17,13 @@ if TYPE_CHECKING:
     from spyglass_systemd.processes.bulletin import Bulletin
     from spyglass_systemd.processes.crew import Crew
     from spyglass_systemd.processes.failure import Failure
+    from spyglass_systemd.processes.lobby import Lobby
     from spyglass_systemd.processes.succession import Succession
     from spyglass_systemd.processes.summons import Summons
     from spyglass_systemd.processes.vigil import Vigil
     from spyglass_systemd.protocols.journal import Log
     from spyglass_systemd.words.listener import Listener
+    from spyglass_systemd.words.options import Settings
 else:
     from _collections import deque  # the builtin under `collections`, which is 2 ms
 
@@ -42,6 +46,7 @@ class Loop:
     _succession: Succession
     _bulletin: Bulletin
     _summons: Summons
+    _settings: Settings
 
     def __init__(self, listeners: tuple[Listener, ...], log: Log) -> None:
         self._listeners = listeners
@@ -83,7 +88,7 @@ class Loop:
 
     def _enter(self, state: State) -> None:
         self._state = state
-        self._vigil.entered()
+        self._vigil.entered(state)
         self._bulletin.entered(state)
 
     def _nothing(self) -> None:
@@ -101,6 +106,8 @@ class Loop:
             may_fork=self._state in (State.WAKING, State.AWAKE, State.FAILED),
             first_only=self._state is not State.AWAKE,
         )
+        if self._crew.lobby is not None:
+            self._host(self._crew.lobby)
         self._failure.check(alarm)
         self._succession.check(alarm, self._bulletin.status())
         event = None if self._queue else self._vigil.event(self._state, alarm)
@@ -116,9 +123,15 @@ class Loop:
         sources: dict[int, tuple[int, Callable[[], None]]] = self._crew.sources()
         for fd, call in self._summons.sources().items():
             sources[fd] = (select.POLLIN, call)
-        if self._listening:
-            for listener in self._listeners:
+        lobby = self._crew.lobby
+        for listener in self._listeners:
+            if lobby is not None and self._state in lobby.receives and lobby.covers(listener):
+                if lobby.accepts(self._alarm):
+                    sources[listener.fd] = (select.POLLIN, lobby.accept)
+            elif self._listening:
                 sources[listener.fd] = (select.POLLIN, self._connection)
+        if lobby is not None:
+            sources |= lobby.sources()
         if self._failure.fuse is not None:
             sources |= self._failure.fuse.sources()
         poll = select.poll()
@@ -133,6 +146,47 @@ class Loop:
         if self._state is State.FAILED:
             return self._failure.fuse is not None and self._failure.fuse.accepts(self._alarm)
         return self._state in (State.WATCHING, State.DOZING, State.QUIESCING)
+
+    # ### Whom the Master itself has accepted
+
+    def _adopt(self, settings: Settings) -> None:
+        """Go by these settings from now on. Raises ActivationError where they do not fit the listeners."""
+        self._settings = self._crew.settings = settings
+        self._crew.want = settings.workers
+        self._vigil.adopt(settings)
+        self._receive(settings)
+
+    def _renew(self, reread: Callable[[], Settings]) -> SpyglassError | None:
+        """The same with the settings as they are now; what is wrong with them, if something is."""
+        try:
+            self._adopt(reread())
+        except SpyglassError as error:
+            return error
+        return None
+
+    def _receive(self, settings: Settings, lobby: Lobby | None = None) -> None:
+        """Have a lobby where these settings ask for one; `lobby` is one that somebody is in already."""
+        crew = self._crew
+        if lobby is not None:
+            crew.lobby = lobby
+            lobby.post = self._queue.append
+            if lobby.waiting:
+                self._queue.append(Event.CONNECTION)
+        elif crew.lobby is not None:
+            crew.lobby.adopt(settings)
+        elif settings.screen or settings.patience is not None:
+            from spyglass_systemd.processes import lobby as lobbies  # noqa: PLC0415  # for those who want one
+
+            self._receive(settings, lobbies.Lobby(leads(settings, self._listeners), settings))
+
+    def _host(self, lobby: Lobby) -> None:
+        """See to them: a worker, the waking page, or the fuse."""
+        current, alarm = self._crew.roster.current, self._alarm
+        lobby.check(alarm, self._state, current.born if current is not None else alarm.now)
+        if self._state in (State.FAILED, State.DRAINING):
+            self._failure.see_off(lobby.surrender(), self._listeners, self._settings)
+        elif current is not None:
+            lobby.hand(current.workers.values(), alarm)
 
     def _connection(self) -> None:
         if Event.CONNECTION not in self._queue:  # one event, however many listeners are readable

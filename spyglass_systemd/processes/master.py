@@ -23,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from spyglass_systemd.processes.lobby import Lobby
     from spyglass_systemd.processes.roster import Generation
     from spyglass_systemd.protocols.journal import Log
     from spyglass_systemd.protocols.notify import Notifier
@@ -48,7 +49,7 @@ class Master(Loop):
 
     `signal_fd` is that of signals.watch(summons.WATCHED). `reread` gives the settings anew (for a reload, a retry);
     `began` is when the process began, in monotonic seconds; `first` is the Template that was forked before this object
-    could be made, for a connection on `woken_by`; `trouble` is what is wrong with the configuration, if something is.
+    could be made, for a connection on `woken_by`; `lobby` has whom we have accepted; `trouble` is in the configuration.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Master(Loop):
         began: float,
         first: Generation | None = None,
         woken_by: tuple[Listener, ...] = (),
+        lobby: Lobby | None = None,
         trouble: SpyglassError | None = None,
     ) -> None:
         super().__init__(listeners, log)
@@ -92,6 +94,8 @@ class Master(Loop):
         resize, reload = self._crew.resize, self._succession.ask
         self._summons = Summons(signal_fd, settings.lookout_pid, post, resize=resize, reload=reload)
         self._exit_code = 0
+        if trouble is None:
+            self._receive(settings, lobby)
 
     def run(self) -> int:
         """From the first turn to the last; returns the exit code: 0, or 69 for an app that does not start."""
@@ -116,9 +120,7 @@ class Master(Loop):
         """Fork a Template with the settings as they are now, or say why that cannot be."""
         self._succession.count()
         try:
-            self._settings = self._crew.settings = self._reread()
-            self._crew.want = self._settings.workers
-            self._vigil.adopt(self._settings)
+            self._adopt(self._reread())
             return self._crew.begin((*self._summons.descriptors, *self._failure.descriptors))
         except SpyglassError as error:
             return error
@@ -211,7 +213,7 @@ class Master(Loop):
         self._succession.soon()
 
     def _confirm(self) -> None:
-        self._succession.confirm(self._bulletin.status())
+        self._succession.confirm(self._bulletin.status(), self._renew(self._reread))
 
     def _succeed(self) -> None:
         self._succession.succeed()
@@ -254,5 +256,4 @@ class Master(Loop):
         for generation in self._crew.roster.generations.values():
             self._crew.release(generation)
         self._turn_until_alone(time.monotonic() + self._settings.drain)
-        if self._failure.fuse is not None:
-            self._failure.fuse.close()
+        self._failure.close()

@@ -14,6 +14,7 @@ from spyglass_systemd.words.errors import ActivationError, ConfigError, Spyglass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from spyglass_systemd.processes.lobby import Lobby
     from spyglass_systemd.processes.roster import Generation
     from spyglass_systemd.protocols.journal import Log
     from spyglass_systemd.protocols.notify import Notifier
@@ -62,9 +63,12 @@ def run(argv: list[str]) -> int:
     board.header[scoreboard.H_BEGAN] = int(began * 1e9)
     woken_by = activation.waited_for(listeners)
     signal_fd = signals.watch(signals.MASTERS)  # first of all: who is told to stop now has workers that must drain
-    first = _first(listeners, board, settings) if woken_by and trouble is None else None
+    lobby = _lobby(listeners, settings) if trouble is None else None
+    if lobby is not None:
+        woken_by = lobby.meet(woken_by)
+    first = _first(listeners, board, settings, lobby) if woken_by and trouble is None else None
     if first is not None:
-        _stand_back(first, signal_fd)
+        _stand_back(first, signal_fd, in_haste=lobby is not None and bool(lobby.waiting))
 
     from spyglass_systemd.processes.master import Master  # noqa: PLC0415  # see above
     from spyglass_systemd.protocols.journal import Log  # noqa: PLC0415
@@ -84,6 +88,7 @@ def run(argv: list[str]) -> int:
         began=began,
         first=first,
         woken_by=woken_by,
+        lobby=lobby,
         trouble=trouble,
     ).run()
     signals.hold()  # Python's end puts the defaults back, and a signal that came too late would be taken for a death
@@ -100,8 +105,11 @@ def _compare(units: str, log: Log, notifier: Notifier) -> None:
         notifier.remark = f" ({odd})"
 
 
-def _stand_back(first: Generation, signal_fd: int) -> None:
-    """Until the first answer is out, the app has shown that it takes its time, a signal has come, or all are dead."""
+def _stand_back(first: Generation, signal_fd: int, *, in_haste: bool) -> None:
+    """Until the first answer is out, the app has shown that it takes its time, a signal has come, or all are dead.
+
+    `in_haste`: only until a worker accepts, for somebody has still to be handed to one.
+    """
     worker = first.workers[1]
     line = worker.channel.fileno()
     poll = select.poll()
@@ -110,7 +118,9 @@ def _stand_back(first: Generation, signal_fd: int) -> None:
     poll.register(line, select.POLLIN)
     if (line, select.POLLIN) not in poll.poll(1000 * _LONG_IMPORT):
         return
-    until = time.monotonic() + _LONG_ANSWER  # it accepts; the answer is no message, but the row counts it
+    until = time.monotonic() + (
+        0 if in_haste else _LONG_ANSWER
+    )  # it accepts; the answer is no message, but the row counts it
     while not worker.row.done and time.monotonic() < until:
         time.sleep(_LOOK_AGAIN)
 
@@ -146,11 +156,24 @@ def _board(settings: Settings) -> Scoreboard:
         return Scoreboard.create("", rows, os.getpid())
 
 
-def _first(listeners: tuple[Listener, ...], board: Scoreboard, settings: Settings) -> Generation | None:
+def _lobby(listeners: tuple[Listener, ...], settings: Settings) -> Lobby | None:
+    """Who screens those that come, where that is asked for."""
+    if not settings.screen:
+        return None
+    from spyglass_systemd.processes.lobby import Lobby  # noqa: PLC0415  # for those who screen
+
+    return Lobby(apps.leads(settings, listeners), settings)
+
+
+def _first(
+    listeners: tuple[Listener, ...], board: Scoreboard, settings: Settings, lobby: Lobby | None
+) -> Generation | None:
     """A Template, and the request for its first worker; None where there is no process to be had."""
     try:
-        generation = template.start(1, listeners, board, settings, ())
+        generation = template.start(1, listeners, board, settings, lobby.descriptors if lobby is not None else ())
     except OSError:  # the Master will see the connection, try again, and say why it cannot
         return None
-    template.hire(generation, 1, board.rows[0])
+    worker = template.hire(generation, 1, board.rows[0])
+    if lobby is not None:
+        lobby.hand([worker])
     return generation

@@ -104,10 +104,14 @@ class Succession:
         else:
             self._crew.roster.successor = begun
 
-    def confirm(self, status: str) -> None:
-        """Nothing is loaded, so whatever is loaded next is new."""
+    def confirm(self, status: str, trouble: SpyglassError | None) -> None:
+        """Nothing is loaded, so whatever is loaded next is new; unless the settings have `trouble`."""
         self.count()
-        self._done(self._number, 0, status)
+        if trouble is None:
+            self._done(self._number, 0, status)
+        else:
+            self._log.event("reload_failed", _ERROR, trouble.summary)
+            self._done(self._number, _EXIT_FAILED, status, trouble.summary)
 
     def count(self) -> None:
         """The app is about to be loaded once more."""

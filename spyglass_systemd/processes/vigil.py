@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _LOOK_AGAIN = 1.0  # seconds between two looks at an app that is only kept awake by something open
 _PROOF_LOOK = 0.05  # seconds between two looks at a quiesce that is not answered yet
+_BREATH = 0.25  # seconds for workers that accept again to have somebody accepted
 _PROOF_LIMIT = 10.0  # seconds in which a worker with nothing open answers a quiesce; else it hangs
 
 
@@ -50,6 +51,8 @@ class Vigil:
         self._began = began
         self._asked = 0.0
         self._armed = began
+        self._rest_until = 0.0
+        self._state: State | None = None
         self.drain_over = FOREVER
         self.kept_by: tuple[tuple[int, str], ...] = ()
         self.adopt(settings)
@@ -59,9 +62,18 @@ class Vigil:
         self._settings = settings
         self._policy = IdlePolicy(settings.idle, settings.doze, settings.min_awake)
 
-    def entered(self) -> None:
-        """Another state, or generation: the idle clock is armed, so that an app which nobody ever asks sleeps too."""
-        self._armed = time.monotonic()
+    def entered(self, state: State | None = None) -> None:
+        """Another state, or generation: the idle clock is armed, so that an app which nobody ever asks sleeps too.
+
+        But not where a quiesce was called off and there is a screen. Who stirred may have been a probe, which is not to
+        buy the app another `idle`: what he was, the rows say. So the clock runs on, after a breath for the workers.
+        """
+        now, before, self._state = time.monotonic(), self._state, state
+        if self._settings.screen and State.QUIESCING in (state, before):
+            limits = (limit for limit in (self._policy.idle, self._policy.doze) if limit is not None)
+            self._rest_until = now + min((_BREATH, *limits))
+        else:
+            self._armed = now
 
     def event(self, state: State, alarm: Alarm) -> Event | None:
         """What time brings in this state."""
@@ -82,17 +94,18 @@ class Vigil:
         return alarm.due(max(since + limit, self._began + self._settings.min_awake)) and not self.pending()
 
     def _watching(self, alarm: Alarm) -> Event | None:
-        return Event.WENT_IDLE if self._over(self._armed, self._settings.watch, alarm) else None
+        idle = not self._hosting and self._over(self._armed, self._settings.watch, alarm)
+        return Event.WENT_IDLE if idle else None
 
     def _failed(self, alarm: Alarm) -> Event | None:
         importing = self._crew.roster.current is not None
-        quiet = not importing and not self._failure.talking and not any(True for _ in self._crew.roster.workers())
+        quiet = not importing and not self._hosting and not any(True for _ in self._crew.roster.workers())
         if quiet and self._over(self._failure.quiet_since(), self._settings.idle, alarm):
             return Event.WENT_IDLE
         return Event.RETRY if alarm.due(self._failure.retry_at) else None
 
     def _draining(self, alarm: Alarm) -> Event | None:
-        if not self._failure.talking and not any(True for _ in self._crew.roster.workers()):
+        if not self._hosting and not any(True for _ in self._crew.roster.workers()):
             return Event.DRAINED
         return Event.DRAIN_OVER if alarm.due(self.drain_over) else None
 
@@ -101,7 +114,9 @@ class Vigil:
         if self._crew.roster.successor is None and alarm.due(self._succession.at):
             return Event.RELOAD
         roster = self._crew.roster
-        if roster.unsettled or roster.current is None or not roster.current.accepting:
+        if not alarm.due(self._rest_until):
+            return None
+        if self._hosting or roster.unsettled or roster.current is None or not roster.current.accepting:
             return None
         seen = self._board.snapshot()
         left = self._policy.dozes_in(seen, self._armed, alarm.now)
@@ -113,8 +128,8 @@ class Vigil:
 
     def _dozing(self, alarm: Alarm) -> Event | None:
         """Whether the app may sleep."""
-        if self._failure.talking:
-            return None  # the fuse has accepted somebody, and sees him off
+        if self._hosting:
+            return None
         seen = self._board.snapshot()
         left = self._policy.sleeps_in(seen, self._armed, self._began, alarm.now)
         if left is None or not alarm.due(alarm.now + left):
@@ -165,8 +180,15 @@ class Vigil:
         return Event.STIRRED if self._kept_awake(alarm) else Event.SLEEP_PROVEN
 
     def pending(self) -> tuple[Listener, ...]:
-        """The listeners in whose backlog a connection waits."""
-        return waited_for(self._listeners)
+        """The listeners by which somebody came who waits: in a backlog, or in the lobby for the app."""
+        lobby = self._crew.lobby
+        return (*(lobby.waiting if lobby is not None else ()), *waited_for(self._listeners))
+
+    @property
+    def _hosting(self) -> bool:
+        """Whether the Master itself has accepted somebody, and sees him off."""
+        lobby = self._crew.lobby
+        return self._failure.talking or (lobby is not None and lobby.open > 0)
 
     def _kept_awake(self, alarm: Alarm) -> bool:
         """Whether a process that the app started is still at work; systemd would kill it without a word."""

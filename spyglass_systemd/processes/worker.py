@@ -42,7 +42,8 @@ def run(channel: Channel, row: Row, leads: tuple[Lead, ...], kind: str, settings
                 os.close(lead.listener.fd)  # a worker that does not serve it must not keep its address
         leases.attach(row)
         listeners = tuple(lead.listener for lead in mine)
-        gate = Gate(channel, row, listeners, born_ns=born_ns, quota=_quota(settings.max_requests))
+        quota, screens = _quota(settings.max_requests), bool(settings.screen)
+        gate = Gate(channel, row, listeners, born_ns=born_ns, quota=quota, screens=screens)
         registry.backend(kind)(mine, gate, settings)
     except AppError as error:
         channel.send(Broken(error.summary, error.trace))

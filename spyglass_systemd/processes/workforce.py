@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from spyglass_systemd.processes.lobby import Lobby
     from spyglass_systemd.protocols.journal import Log
     from spyglass_systemd.protocols.scoreboard import Scoreboard
     from spyglass_systemd.words.listener import Listener
@@ -41,6 +42,7 @@ class Workforce:
         self.settings = settings
         self.want = settings.workers
         self.proof: Proof | None = None
+        self.lobby: Lobby | None = None  # where the Master itself accepts
         self._listeners = listeners
         self._board = board
         self._log = log
@@ -112,9 +114,10 @@ class Workforce:
                 self._accepting(worker, report)
             elif isinstance(report, reports.Quiesced):
                 self._quiesced(worker, report)
-            elif isinstance(report, reports.Stirred) and self.proof is not None:
-                if report.number == self.proof.number:
-                    self._post(Event.STIRRED)
+            elif isinstance(report, reports.Welcomed) and self.lobby is not None:
+                self.lobby.welcomed(worker.number, report.number)
+            elif isinstance(report, reports.Stirred) and self.proof and report.number == self.proof.number:
+                self._post(Event.STIRRED)
             elif isinstance(report, reports.Retiring):
                 worker.wants_successor, worker.reason = True, report.reason
             elif isinstance(report, reports.Broken):
@@ -198,6 +201,8 @@ class Workforce:
         if generation.workers.pop(worker.number, None) is None:
             return
         self.hear_worker(worker)
+        if self.lobby is not None:
+            self.lobby.bereaved(worker.number)
         self._board.clear(worker.row)
         worker.channel.close()
         if worker.pidfd >= 0:
@@ -232,11 +237,6 @@ class Workforce:
             died = f"{self._failures} workers in a row died before they could accept: {how}"
             generation.trouble = worker.trouble if worker.trouble[0] else (died, "")
             self._break(generation)
-
-    def resize(self, by: int) -> None:
-        """So many workers of each kind more, or fewer."""
-        self.want = max(1, min(self.want + by, len(self._board.rows) // 4))
-        self._log.event("resized", 6, workers=self.want)
 
     def forget_failures(self) -> None:
         """Who has died before says nothing of those who are started now: nobody waits for them."""

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import marshal
+import os
+
+from spyglass_systemd.protocols import offspring, signals
 from spyglass_systemd.words.errors import ConfigError
 from spyglass_systemd.words.table import FILE, OPTIONS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def read(path: str) -> dict[str, object]:
@@ -11,12 +19,10 @@ def read(path: str) -> dict[str, object]:
 
     Raises ConfigError, with the line where it can be told: no such file, no TOML, an unknown key, a bad value.
     """
-    import tomllib  # noqa: PLC0415  # 13 ms, which an app without a file need not pay
-
     try:
         with open(path, "rb") as file:
             content = file.read().decode()
-        table = tomllib.loads(content)
+        table = _parsed_elsewhere(content) or _parsed(content)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:  # TOMLDecodeError, which names the line, or UnicodeDecodeError
@@ -35,6 +41,47 @@ def read(path: str) -> dict[str, object]:
         except ValueError as error:
             raise ConfigError(f"{path}{_line(content, key)}: {key}: {error}", hint=f"{key}: {option.help}") from None
     return values
+
+
+def _parsed(content: str) -> dict[str, object]:
+    import tomllib  # noqa: PLC0415  # 13 ms, which an app without a file need not pay
+
+    return tomllib.loads(content)
+
+
+# ### Why is it parsed in another process?
+# Because a parser of TOML and what it imports are two megabytes, and whoever has read his file once would keep them for
+# as long as he lives: a Lookout for ever, a Master while the app sleeps and its probes are answered. So a child parses,
+# and takes them along. What it cannot say (a file that is no TOML, a date, which no option has) is found out once more.
+
+
+def _parsed_elsewhere(content: str) -> dict[str, object]:
+    """What the file says; nothing where there is no process to be had, or no answer from it."""
+    ours, theirs = os.pipe()
+    held = signals.hold()  # the child answers none, and is gone before they would matter
+    try:
+        pid = os.fork()
+        if not pid:
+            _tell(theirs, content)
+    except OSError:
+        pid = 0
+    finally:
+        signals.release(held)
+        os.close(theirs)
+    with open(ours, "rb") as answer:
+        told = answer.read()
+    if pid:
+        offspring.reap(pid)
+    return marshal.loads(told) if told else {}  # noqa: S302  # from a child of ours
+
+
+def _tell(fd: int, content: str) -> NoReturn:
+    try:
+        data = marshal.dumps(_parsed(content))
+        with open(fd, "wb") as answer:
+            answer.write(data)
+    finally:
+        os._exit(0)
 
 
 def _line(content: str, key: str) -> str:

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from spyglass_systemd.words.rules import Rule
     from spyglass_systemd.words.table import Option
 
 
@@ -34,6 +35,8 @@ class Settings:
     watch: float | None
     min_awake: float
     ignore_subprocesses: bool
+    screen: tuple[Rule, ...]
+    patience: float | None
     workers: int
     threads: int
     max_requests: int
@@ -170,6 +173,14 @@ def _clashes(settings: Settings) -> Iterator[tuple[tuple[str, ...], str, str]]:
         low, high = getattr(settings, less), getattr(settings, more)
         if low is not None and high is not None and low >= high:
             yield (less, more), f"{less} = {format_span(low)} is not shorter than {more} = {format_span(high)}", hint
+    unsaid = [name for name, lead in settings.listeners.items() if lead.get("kind", "auto") == "auto"]
+    if settings.kind == "auto" and settings.app:
+        unsaid.append("")
+    for key in ("screen", "patience"):
+        if unsaid and getattr(settings, key):
+            where = f"[listeners.{unsaid[0]}] " if unsaid[0] else ""
+            hint = f'set {where}kind = "wsgi" or "asgi"; what is "raw" is left alone'
+            yield (key, "kind"), f"{key} answers for HTTP, and kind does not say that the app speaks it", hint
     if FORWARDED in settings.trusted_fields and not {FOR, PROTO, HOST}.isdisjoint(settings.trusted_fields):
         hint = "a proxy sets one of the two and passes a client's own on: name those that yours sets"
         yield ("trusted_fields",), f"trusted_fields has {FORWARDED}, and {FOR}, -proto or -host beside it", hint

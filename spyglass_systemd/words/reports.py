@@ -120,7 +120,25 @@ class Resume(Report):
     number: int
 
 
+class Visitor(Report):
+    """A connection that the Master has accepted on descriptor `listener` comes along; `number` is the Master's for it.
+
+    Nothing of it has been read. It is the worker's as soon as it says Welcomed.
+    """
+
+    __slots__ = ("number", "listener")
+    number: int
+    listener: int
+
+
 # ### From a worker to the Master
+
+
+class Welcomed(Report):
+    """This worker has the connection that came as Visitor `number`."""
+
+    __slots__ = ("number",)
+    number: int
 
 
 class Accepting(Report):
@@ -182,6 +200,8 @@ _CLASSES: dict[str, type[Report]] = {
         Reaped,
         Quiesce,
         Resume,
+        Visitor,
+        Welcomed,
         Accepting,
         Greeted,
         Stirred,

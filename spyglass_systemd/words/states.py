@@ -32,7 +32,7 @@ class State(Enum):
 class Event(Enum):
     """What can happen to an app, in the Master's view."""
 
-    CONNECTION = auto()  # a listener is readable and no worker will take it
+    CONNECTION = auto()  # somebody waits for the app, and no worker will take him
     READY = auto()  # every group of apps has a worker that accepts
     BROKEN = auto()  # the app does not load, or its workers do not live
     SUCCESSOR_READY = auto()  # the second generation has a worker that accepts for every group

@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from spyglass_systemd.words.rules import Rule
+
 _SIZES = {"": 1, "B": 1} | {
     unit: 1024**power for power, letter in enumerate("KMG", 1) for unit in (letter, f"{letter}iB")
 }
@@ -207,6 +209,13 @@ def leads(value: object) -> dict[str, dict[str, str]]:
                 raise _wrong(key, f"a key of listeners.{_shown(name)}: it has {', '.join(parsers)}")
         found[label(name)] = {key: parsers[key](content) for key, content in table.items()}
     return found
+
+
+def rules(value: object) -> tuple[Rule, ...]:
+    """What is answered without the app: a list of tables, each with `path` and what becomes of it."""
+    from spyglass_systemd.words.rules import parse  # noqa: PLC0415  # for those who list some
+
+    return parse(value)
 
 
 def _span(value: object) -> float | None:

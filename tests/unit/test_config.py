@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from spyglass_systemd.protocols.config import read
@@ -104,3 +107,24 @@ def test_a_bad_file_is_refused_with_its_line_and_what_to_do(written, content, sa
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nope\.toml cannot be read: No such file"):
         read(str(tmp_path / "nope.toml"))
+
+
+def test_the_parser_is_gone_with_the_child_that_needed_it(written):
+    path = written("idle = 5")
+    said = "import sys; print('tomllib' in sys.modules)"
+    program = f"from spyglass_systemd.protocols.config import read; read({path!r}); {said}"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    assert run.stdout == "False\n"
+
+
+def test_where_there_is_no_process_to_be_had_it_is_parsed_here(written, monkeypatch):
+    def fork():
+        raise BlockingIOError
+
+    monkeypatch.setattr("os.fork", fork)
+    assert read(written("idle = 5")) == {"idle": 5.0}
+
+
+def test_a_date_is_no_value_of_any_option(written):
+    with pytest.raises(ConfigError, match=r"idle: .*2026"):
+        read(written("idle = 2026-01-01"))

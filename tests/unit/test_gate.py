@@ -24,6 +24,8 @@ from spyglass_systemd.words.reports import (
     Said,
     Stirred,
     Stop,
+    Visitor,
+    Welcomed,
 )
 
 
@@ -365,3 +367,58 @@ def test_what_the_master_was_too_slow_to_read_goes_out_when_it_speaks(gate, mast
     master.says(gate, Quiesce(4, PAUSE))
     assert not gate._channel.pending
     assert len(heard + master.heard()) == sent
+
+
+# ### Visitors
+
+
+@pytest.fixture
+def visitor():
+    """Both ends of a connection, ours by its descriptor."""
+    ours, client = socket.socketpair()
+    with client:
+        yield ours.detach(), client
+
+
+def test_a_visitor_is_the_workers_as_soon_as_it_has_said_so(gate, master, listeners, visitor):
+    fd, client = visitor
+    master.channel.send(Visitor(7, listeners[1].fd), (fd,))
+    gate.receive()
+    assert master.heard() == [Welcomed(7)]
+    ((taken, listener),) = gate.visitors()
+    assert listener is listeners[1]
+    client.send(b"x")
+    assert os.read(taken, 10) == b"x"
+    assert gate.visitors() == []
+    os.close(taken)
+
+
+def test_a_visitor_for_whom_there_is_no_descriptor_stays_the_masters(gate, master, listeners):
+    master.says(gate, Visitor(7, listeners[0].fd))
+    assert master.heard() == []
+    assert gate.visitors() == []
+
+
+def test_who_comes_with_a_quiesce_behind_him_is_there_to_be_served_first(gate, master, listeners, visitor):
+    fd, _ = visitor
+    master.channel.send(Visitor(7, listeners[0].fd), (fd,))
+    master.says(gate, Quiesce(1, FINAL))
+    ((taken, listener),) = gate.visitors()
+    gate.opened("unix", listener)
+    gate.settle()
+    assert [type(report) for report in master.heard()] == [Welcomed, Greeted]  # not quiet
+    gate.closed()
+    gate.settle()
+    assert master.heard() == [Quiesced(1, 1, 0)]
+    os.close(taken)
+
+
+def test_where_there_is_a_screen_a_connection_is_no_activity_before_its_first_request(ends, board, listeners):
+    gate = Gate(ends[1], board.rows[0], listeners, born_ns=0, screens=True)
+    gate.opened("unix", listeners[0])
+    assert (gate.row.accepted, gate.row.open, gate.row.last_activity_ns) == (1, 1, 0)
+    gate.began()
+    began = gate.row.last_activity_ns
+    assert began > 0
+    gate.opened("unix", listeners[0])
+    assert gate.row.last_activity_ns == began

@@ -268,3 +268,26 @@ def test_both_families_of_fields_cannot_be_trusted_together():
     with pytest.raises(ConfigError, match="trusted_fields"):
         settled("a:b", trusted_fields=("forwarded", "x-forwarded-proto"))
     assert settled("a:b", trusted_fields=("forwarded", "x-forwarded-prefix")).trusted_fields[0] == "forwarded"
+
+
+# Screening
+
+
+def test_whoever_screens_says_what_his_apps_speak():
+    rules = OPTIONS["screen"].parse([{"path": "/healthz"}])
+    assert settled("a:b", screen=rules, kind="wsgi").screen == rules
+    for key, value in (("screen", rules), ("patience", 1.0)):
+        with pytest.raises(ConfigError, match=f"{key} answers for HTTP, and kind does not say") as refused:
+            settled("a:b", **{key: value})
+        assert refused.value.hint.startswith('set kind = "wsgi" or "asgi"')
+    with pytest.raises(UsageError, match="patience answers for HTTP"):
+        settled("a:b", "--patience=1")
+
+
+def test_a_listener_with_an_app_of_its_own_says_so_too():
+    leads = {"echo": {"app": "a:echo"}, "web": {"app": "a:b", "kind": "asgi"}}
+    with pytest.raises(ConfigError) as refused:
+        settled(listeners=leads, patience=1.0)
+    assert refused.value.hint.startswith("set [listeners.echo] kind = ")
+    leads["echo"]["kind"] = "raw"
+    assert settled(listeners=leads, patience=1.0).patience == 1.0

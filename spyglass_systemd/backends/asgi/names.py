@@ -183,6 +183,11 @@ def close(protocol: Any) -> None:
         protocol.transport.close()
 
 
+def hang_up(send: Any) -> None:
+    """Cut the connection whose app is called with this `send`."""
+    send.__self__.transport.abort()
+
+
 def abort(protocol: Any) -> None:
     """Cut a connection whose client takes nothing."""
     if protocol.transport is not None:

@@ -49,7 +49,15 @@ def serve(leads: tuple[Lead, ...], gate: Gate, settings: Settings) -> None:
     aio.run(loop, _Server(loop, leads, gate, settings).run())
 
 
-def _around(app: Any, gate: Gate, settings: Settings) -> Any:
+def _tasks(settings: Settings, *arguments: Any) -> Tasks:
+    if settings.screen:
+        from spyglass_systemd.backends.asgi.screened import ScreenedTasks  # noqa: PLC0415  # where it is asked for
+
+        return ScreenedTasks(*arguments)
+    return Tasks(*arguments)
+
+
+def _around(app: Any, gate: Gate, settings: Settings, tasks: Tasks) -> Any:
     """The app with what the options put around it, and what sees to the fields of proxies, and of those who pose."""
     if settings.max_stream_idle is not None:
         from spyglass_systemd.backends.asgi.idlers import Idlers  # noqa: PLC0415  # where it is asked for
@@ -60,7 +68,13 @@ def _around(app: Any, gate: Gate, settings: Settings) -> Any:
         from spyglass_systemd.backends.asgi.logged import Logged  # noqa: PLC0415
 
         app = Logged(app, AccessLog(sys.stdout.fileno(), gate.row.worker))
-    return origins(app, settings)
+    app = origins(app, settings)
+    if settings.screen:
+        from spyglass_systemd.backends.asgi.screened import Screened, ScreenedTasks  # noqa: PLC0415  # as above
+
+        assert isinstance(tasks, ScreenedTasks)  # noqa: S101  # made by the same settings
+        app = Screened(app, settings.screen, tasks.overlook)
+    return app
 
 
 class _Server:
@@ -75,14 +89,14 @@ class _Server:
         self._gate = gate
         self._settings = settings
         self._connections = Connections(loop, gate, self._settle)
-        self._tasks = Tasks(loop, gate, self._make_last, self._settle)
+        self._tasks = _tasks(settings, loop, gate, self._make_last, self._settle)
         self._state = names.State(self._connections, self._tasks)
         self._lifespans: dict[str, Lifespan] = {}  # by the app's name: one each, however many listeners lead there
         self._factories: dict[int, Callable[[], Any]] = {}  # by the listener's descriptor
         for lead in leads:
             config = names.config(lead.app, settings, lead.root_path)
             lifespan = self._lifespans.setdefault(lead.spec, Lifespan(config.loaded_app))
-            config.loaded_app = _around(config.loaded_app, gate, settings)
+            config.loaded_app = _around(config.loaded_app, gate, settings, self._tasks)
             self._factories[lead.listener.fd] = names.protocol_factory(loop, config, self._state, lifespan.state)
         listeners = tuple(lead.listener for lead in leads)
         self._door = aio.Doorkeeper(loop, listeners, gate, self._welcome, self._last_answers)

@@ -67,6 +67,21 @@ class Door:
             if error.errno in _OF_OURS:
                 raise Exhausted(error.strerror) from error
             raise
+        sock = self._made(fd)
+        return None if sock is None else (sock, address)
+
+    def admit(self, fd: int) -> tuple[_socket.socket, Any] | None:
+        """The same for a connection that was accepted elsewhere."""
+        sock = self._made(fd)
+        if sock is None:
+            return None
+        try:
+            return sock, sock.getpeername()
+        except OSError:  # ENOTCONN: it is gone already
+            sock.close()
+            return None
+
+    def _made(self, fd: int) -> _socket.socket | None:
         sock = _socket.socket(self.listener.family, _socket.SOCK_STREAM, 0, fd)
         sock.setblocking(False)
         if self._nodelay:
@@ -75,7 +90,7 @@ class Door:
             except OSError:  # EINVAL: it is gone already
                 sock.close()
                 return None
-        return sock, address
+        return sock
 
     def release(self) -> None:
         """Let go of the descriptor, which is not ours to close."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from spyglass_systemd.backends.wsgi.door import Door
+    from spyglass_systemd.words.listener import Listener
 
     Guest = tuple[Door, _socket.socket, Any]
 
@@ -92,6 +93,16 @@ class Entrance:
         for door in self._doors.values():
             while (guest := self._accept(door)) is not None:
                 guests.append(guest)
+        return guests
+
+    def admit(self, visitors: list[tuple[int, Listener]]) -> list[Guest]:
+        """Those whom the Master has accepted in our place."""
+        guests = []
+        for fd, listener in visitors:
+            door = self._doors[listener.fd]
+            admitted = door.admit(fd)
+            if admitted is not None:
+                guests.append((door, *admitted))
         return guests
 
     def _accept(self, door: Door) -> Guest | None:

@@ -65,6 +65,10 @@ class Loop:
             self._oneshot = select.EPOLLONESHOT  # a connection that is with the pool shall not wake the loop
             self._epoll.register(self._pool.fileno(), select.EPOLLIN)
         self.runner: Inline | Pool = self._pool or Inline(service, self.ready)
+        if service.screen:
+            from spyglass_systemd.backends.wsgi.screened import screened  # noqa: PLC0415  # for those who list some
+
+            self.answer = screened(self, service.screen, self.answer)  # type: ignore[method-assign, assignment]
         self._made: type[Connection] = Connection
         if service.introduced:
             from spyglass_systemd.backends.wsgi.introduced import Introduced  # noqa: PLC0415  # for those who want it
@@ -121,6 +125,8 @@ class Loop:
         gate = self._gate
         if gate.fileno() in others:
             gate.receive()
+            for door, sock, address in self._entrance.admit(gate.visitors()):
+                self._welcome(door, sock, address)
             self._obey()
         if self._pool is not None and self._pool.fileno() in others:
             for connection in self._pool.collect():

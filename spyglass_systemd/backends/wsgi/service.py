@@ -55,6 +55,7 @@ class Service:
         "max_pipelined",
         "min_rate",
         "progress",
+        "screen",
         "threads",
         "trust",
         "write_timeout",
@@ -75,6 +76,7 @@ class Service:
         self.max_pipelined = settings.max_pipelined
         self.threads = settings.threads
         self.introduced = settings.proxy_protocol
+        self.screen = settings.screen
         self.trust: Trust | None = None
         if settings.trusted_proxies:
             from spyglass_systemd.policy.forwarded import Trust  # noqa: PLC0415  # for those who have a proxy

@@ -1,0 +1,259 @@
+"""The lobby: connections that the Master has accepted, until they are answered or a worker has them. Forks nothing.
+
+It knows no app and no state; of HTTP only what policy/screening says of some bytes.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import select
+import time
+
+from spyglass_systemd.backends.wsgi.farewell import Farewell
+from spyglass_systemd.policy import screening
+from spyglass_systemd.processes.guest import HANDED, LISTENING, PARTING, WAITING, Guest
+from spyglass_systemd.processes.screen import Screen
+from spyglass_systemd.processes.usher import assign
+from spyglass_systemd.protocols.activation import waited_for
+from spyglass_systemd.words.reports import Visitor
+from spyglass_systemd.words.states import Event, State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from spyglass_systemd.processes.alarm import Alarm
+    from spyglass_systemd.processes.roster import WorkerHandle
+    from spyglass_systemd.words.listener import Lead, Listener
+    from spyglass_systemd.words.options import Settings
+
+# ### Why does the Master accept at all?
+# Because somebody listed probes that are not to wake the app, and who a connection is can be seen only in its bytes. So
+# it looks at them (MSG_PEEK) and takes none. What is a probe is answered and closed; whatever else it is goes to the
+# first worker as it came, not a byte missing, and is as good as accepted there.
+#
+# ### May a connection be lost on the way to a worker?
+# No. Its descriptor is sent over the worker's channel, and ours stays open until the worker says that it has it. When
+# the worker dies before, it is waiting again, for the next one. When no worker will come, the fuse has it.
+#
+# ### Why edge-triggered?
+# Because what was only looked at stays readable: poll(2) would return at once, for ever, for a head of which the second
+# half has not come. SO_RCVLOWAT would help with TCP and does nothing for a Unix socket. An epoll of our own tells each
+# arrival once, and is itself one descriptor in the Master's poll set.
+#
+# ### And when the lobby is full?
+# The others wait in the backlog, as ever. But not for long: who says nothing must not keep away who does. After a
+# second the app is woken, and its workers accept.
+
+_HELD = 64  # connections
+_FULL = 1.0  # seconds that others may wait for a place
+_SHORT = 1.0  # seconds without accepting when the process is short of descriptors
+_LOOK = 0.005  # seconds between two looks for a worker that is free
+_GONE = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+
+
+class Lobby:
+    """For `leads` whose apps speak HTTP. `post` takes the Event that somebody waits for the app."""
+
+    def __init__(self, leads: tuple[Lead, ...], settings: Settings) -> None:
+        self._leads = {lead.listener.fd: lead for lead in leads if lead.kind in ("wsgi", "asgi")}
+        self._one_kind = len({lead.kind for lead in leads}) == 1
+        self.post: Callable[[Event], None] = lambda _: None  # whoever has a queue puts it here
+        self._guests: dict[int, Guest] = {}
+        self._epoll = select.epoll()
+        self._short_until = self._full_since = 0.0
+        self._paging = False  # browsers get the waking page
+        self.answered = 0
+        self._screen = Screen(settings)
+
+    def adopt(self, settings: Settings) -> None:
+        """Go by these settings from now on."""
+        self._screen = Screen(settings)
+
+    @property
+    def receives(self) -> tuple[State, ...]:
+        """The states in which it accepts."""
+        screening = (State.WATCHING, State.DOZING) if self._screen.rules else ()
+        return (*screening, State.WAKING) if self._paging else screening
+
+    @property
+    def open(self) -> int:
+        """How many are here."""
+        return len(self._guests)
+
+    @property
+    def waiting(self) -> tuple[Listener, ...]:
+        """The listeners by which those came who wait for the app."""
+        fds = {guest.listener for guest in self._guests.values() if guest.state == WAITING}
+        return tuple(lead.listener for fd, lead in self._leads.items() if fd in fds)
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What a Template must close."""
+        return (self._epoll.fileno(), *self._guests)
+
+    def covers(self, listener: Listener) -> bool:
+        """Whether connections of this listener are looked at."""
+        return listener.fd in self._leads
+
+    # ### Coming
+
+    def meet(self, woken_by: tuple[Listener, ...]) -> tuple[Listener, ...]:
+        """Take those who wait on the listeners that have woken us; the listeners that somebody wants the app by."""
+        self.accept()
+        return (*self.waiting, *(listener for listener in woken_by if not self.covers(listener)))
+
+    def accepts(self, alarm: Alarm) -> bool:
+        """Whether to poll the listeners: not while it holds as many as it may, or is short of descriptors."""
+        return len(self._guests) < _HELD and alarm.due(self._short_until)
+
+    def accept(self) -> None:
+        """Take those who wait, up to the bound, and look at them."""
+        for fd in self._leads:
+            listener = _socket.socket(fileno=fd)
+            listener.setblocking(False)  # whoever shares it may have said otherwise
+            try:
+                while len(self._guests) < _HELD:
+                    accepted, address = listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001  # as the fuse
+                    self._admit(_socket.socket(fileno=accepted), fd, address)
+            except (BlockingIOError, ConnectionAbortedError):
+                pass
+            except OSError:  # EMFILE, ENFILE, ENOMEM: they stay in the backlog until there is room again
+                self._short_until = time.monotonic() + _SHORT
+            finally:
+                listener.detach()
+
+    def _admit(self, sock: _socket.socket, listener: int, address: object) -> None:
+        sock.setblocking(False)
+        guest = Guest(sock, listener, time.monotonic() + self._screen.header_timeout)
+        if not self._screen.admits(address):
+            sock.close()
+            return
+        self._guests[guest.fd] = guest
+        self._epoll.register(guest.fd, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
+        self._look(guest, 0)
+
+    # ### Being looked at
+
+    def sources(self) -> dict[int, tuple[int, Callable[[], None]]]:
+        """What to poll for which events, and what to call."""
+        return {self._epoll.fileno(): (select.POLLIN, self._turn)} if self._guests else {}
+
+    def _turn(self) -> None:
+        for fd, event in self._epoll.poll(0, _HELD):
+            guest = self._guests.get(fd)
+            if guest is not None and guest.state == LISTENING:
+                self._look(guest, event)
+            elif guest is not None and guest.state == PARTING:
+                self._see_off(guest)
+
+    def _look(self, guest: Guest, event: int) -> None:
+        try:
+            data = guest.sock.recv(self._screen.most, _socket.MSG_PEEK)
+            verdict = self._screen.judge(data, page=self._paging)
+            if isinstance(verdict, bytes):
+                guest.sock.recv(len(data))
+                if guest.sock.send(verdict) == len(verdict):
+                    self.answered += 1
+                    guest.part(Farewell(guest.sock, time.monotonic(), at_once=True))
+                    self._see_off(guest)
+                    return
+            if verdict == screening.REAL:
+                guest.state = WAITING
+                self.post(Event.CONNECTION)
+                return
+            if verdict != screening.WAIT or not data or event & _GONE:
+                self._drop(guest)
+        except BlockingIOError:
+            return
+        except OSError:  # reset by the client: he is gone
+            self._drop(guest)
+
+    def _show_pages(self) -> None:
+        """The app takes its time: from now on a browser gets the waking page, and one that waits already, too."""
+        self._paging = True
+        for guest in [guest for guest in self._guests.values() if guest.state == WAITING]:
+            guest.state, guest.deadline = LISTENING, time.monotonic() + self._screen.header_timeout
+            self._look(guest, 0)
+
+    # ### Going
+
+    def hand(self, workers: Iterable[WorkerHandle], alarm: Alarm | None = None) -> None:
+        """Give those who wait for the app to workers that may take them now."""
+        taken = {guest.worker for guest in self._guests.values() if guest.state == HANDED}
+        waiting = [
+            (guest, self._leads[guest.listener].kind) for guest in self._guests.values() if guest.state == WAITING
+        ]
+        free = [worker for worker in workers if worker.number not in taken]
+        ahead = self._screen.patience is None  # who is on his way to a worker cannot be shown the waking page
+        pairs, again = assign(waiting, free, one_kind=self._one_kind, ahead=ahead)
+        for guest, worker in pairs:
+            try:
+                copy = os.dup(guest.fd)
+            except OSError:  # EMFILE: another turn
+                return
+            guest.state, guest.worker = HANDED, worker.number
+            worker.channel.send(Visitor(guest.fd, guest.listener), (copy,))
+        if again and alarm is not None:
+            alarm.due(alarm.now + _LOOK)  # the end of a request is no message
+
+    def welcomed(self, worker: int, number: int) -> None:
+        """A worker has him."""
+        guest = self._guests.get(number)
+        if guest is not None and guest.state == HANDED and guest.worker == worker:
+            self._drop(guest)
+
+    def bereaved(self, worker: int) -> None:
+        """A worker is dead. Whom it had not welcomed waits for the next one."""
+        for guest in self._guests.values():
+            if guest.state == HANDED and guest.worker == worker:
+                guest.state = WAITING
+                self.post(Event.CONNECTION)
+
+    def surrender(self) -> list[_socket.socket]:
+        """No worker will come: whoever is here and not in the hands of one is the caller's from now on."""
+        found = []
+        for guest in [guest for guest in self._guests.values() if guest.state in (LISTENING, WAITING)]:
+            self._forget(guest)
+            found.append(guest.sock)
+        return found
+
+    def check(self, alarm: Alarm, state: State, born: float) -> None:
+        """Close those whose time is over, show the waking page, wake the app where nobody else gets in.
+
+        `born` is when the import of the app began.
+        """
+        self._paging = self._paging and state is State.WAKING
+        patience = self._screen.patience if state is State.WAKING and not self._paging else None
+        if patience is not None and alarm.due(born + patience):
+            self._show_pages()
+        for guest in list(self._guests.values()):
+            if guest.state == LISTENING and alarm.due(guest.deadline):
+                self._drop(guest)
+            elif guest.state == PARTING and alarm.due(guest.deadline):
+                self._see_off(guest)
+        if len(self._guests) < _HELD:
+            self._full_since = 0.0
+            return
+        self._full_since = self._full_since or alarm.now
+        if alarm.due(self._full_since + _FULL):
+            self._full_since = alarm.now
+            if waited_for(tuple(lead.listener for lead in self._leads.values())):
+                self.post(Event.CONNECTION)
+            alarm.due(self._full_since + _FULL)
+
+    def _see_off(self, guest: Guest) -> None:
+        farewell = guest.farewell
+        if farewell is None or farewell.over(time.monotonic()):
+            self._drop(guest)
+        else:
+            guest.deadline = farewell.until
+
+    def _drop(self, guest: Guest) -> None:
+        self._forget(guest)
+        guest.sock.close()
+
+    def _forget(self, guest: Guest) -> None:
+        del self._guests[guest.fd]
+        self._epoll.unregister(guest.fd)  # close(2) is not enough where a worker has the connection as well
