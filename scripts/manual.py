@@ -110,7 +110,13 @@ def _verbs() -> str:
             blocks.append(f"**{verb.name}**{_emphasized(verb.usage)} :: {first}")
             blocks += [f">> {paragraph}" for paragraph in more]
             if verb.name not in {SERVE, LOOKOUT}:
-                blocks += [f"> {flag.synopsis} :: {_of_flag(flag)}" for flag in verb.flags()]
+                blocks += [
+                    f"> {flag.synopsis} :: {_of_flag(flag)}" for flag in verb.flags() if flag.group not in GROUPS
+                ]
+            if any(flag.group in GROUPS for flag in verb.flags()) and verb.name not in {SERVE, LOOKOUT}:
+                blocks.append(
+                    ">> And every key of **spyglass.toml**(5), as a flag: `-` for `_`, `--user-name` for `user`."
+                )
     return "\n\n".join(blocks)
 
 

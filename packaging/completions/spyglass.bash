@@ -10,11 +10,17 @@ _spyglass_sites() {
 _spyglass() {
     local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]} flags=""
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "start stop restart check run reload status logs lookout serve version help" -- "$cur"))
+        COMPREPLY=($(compgen -W "new edit enable disable remove render start stop restart check run reload status logs lookout serve version help" -- "$cur"))
         return
     fi
     case $verb in
-        help) COMPREPLY=($(compgen -W "start stop restart check run reload status logs lookout serve version help" -- "$cur")) ;;
+        help) COMPREPLY=($(compgen -W "new edit enable disable remove render start stop restart check run reload status logs lookout serve version help" -- "$cur")) ;;
+        new) flags="--user --kind --chdir --pythonpath --environment --preload --no-preload --idle --doze --watch --min-awake --ignore-subprocesses --no-ignore-subprocesses --screen --patience --workers --threads --max-requests --max-connections --keepalive --header-timeout --write-timeout --request-timeout --max-stream-idle --import-timeout --drain --root-path --body-limit --spool --min-rate --max-pipelined --line-limit --header-limit --header-count --trusted-proxies --trusted-fields --proxy-protocol --no-proxy-protocol --access-log --no-access-log --log-level --listen --user-name --python --socket-group --nginx --help" ;;
+        edit) flags="--user --help" ;;
+        enable) flags="--user --dry-run --help" ;;
+        disable) flags="--user --help" ;;
+        remove) flags="--user --purge --yes --help" ;;
+        render) flags="--user --to --help" ;;
         start) flags="--user --help" ;;
         stop) flags="--user --help" ;;
         restart) flags="--user --help" ;;
@@ -28,16 +34,18 @@ _spyglass() {
     esac
     [[ $flags ]] || return
     case $previous in
-        --config) compopt -o filenames && COMPREPLY=($(compgen -f -- "$cur")) ;;
-        --chdir) compopt -o filenames && COMPREPLY=($(compgen -d -- "$cur")) ;;
         --kind) COMPREPLY=($(compgen -W "auto wsgi asgi raw" -- "$cur")) ;;
+        --chdir) compopt -o filenames && COMPREPLY=($(compgen -d -- "$cur")) ;;
         --pythonpath) compopt -o filenames && COMPREPLY=($(compgen -d -- "$cur")) ;;
         --log-level) COMPREPLY=($(compgen -W "debug info warning error" -- "$cur")) ;;
-        --since | --lines | --name | --environment | --listen | --idle | --doze | --watch | --min-awake | --patience | --workers | --threads | --max-requests | --max-connections | --keepalive | --header-timeout | --write-timeout | --request-timeout | --max-stream-idle | --import-timeout | --drain | --root-path | --body-limit | --spool | --min-rate | --max-pipelined | --line-limit | --header-limit | --header-count | --trusted-proxies | --trusted-fields) ;;
+        --python) compopt -o filenames && COMPREPLY=($(compgen -f -- "$cur")) ;;
+        --to) compopt -o filenames && COMPREPLY=($(compgen -d -- "$cur")) ;;
+        --config) compopt -o filenames && COMPREPLY=($(compgen -f -- "$cur")) ;;
+        --environment | --idle | --doze | --watch | --min-awake | --screen | --patience | --workers | --threads | --max-requests | --max-connections | --keepalive | --header-timeout | --write-timeout | --request-timeout | --max-stream-idle | --import-timeout | --drain | --root-path | --body-limit | --spool | --min-rate | --max-pipelined | --line-limit | --header-limit | --header-count | --trusted-proxies | --trusted-fields | --listen | --user-name | --socket-group | --nginx | --since | --lines | --name) ;;
         *)
             if [[ $cur == -* ]]; then
                 COMPREPLY=($(compgen -W "$flags" -- "$cur"))
-            elif [[ " start stop restart check run reload status logs " == *" $verb "* ]]; then
+            elif [[ " edit enable disable remove render start stop restart check run reload status logs " == *" $verb "* ]]; then
                 COMPREPLY=($(compgen -W "$(_spyglass_sites)" -- "$cur"))
             fi
             ;;

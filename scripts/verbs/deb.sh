@@ -21,7 +21,8 @@ sources() {
 mkdir -p dist .cache
 exec {lock}>.cache/deb.lock
 flock "$lock"
-stamp=$(sources | xargs -0 sha256sum 2>/dev/null | sha256sum)
+packed() { tar --create --null --files-from=- --ignore-failed-read "$@" 2>/dev/null; }
+stamp=$(sources | packed --mtime=@0 --owner=0 --group=0 | sha256sum)
 if [[ ${1:-} == --if-changed && -f dist/made-from && $(<dist/made-from) == "$stamp" ]]; then
     return 0
 fi
@@ -29,7 +30,7 @@ fi
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 mkdir "$copy/source"
-sources | tar --create --null --files-from=- --ignore-failed-read 2>/dev/null | tar --extract --directory="$copy/source"
+sources | packed | tar --extract --directory="$copy/source"
 if ! (cd "$copy/source" && dpkg-buildpackage --no-sign --build=binary) >"$copy/log" 2>&1; then
     tail -n 50 "$copy/log" >&2
     die "the build failed"

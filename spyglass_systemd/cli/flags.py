@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spyglass_systemd.words.spans import format_span
+from spyglass_systemd.words.shown import shown
 from spyglass_systemd.words.table import GROUPS, OPTIONS, Option
 from spyglass_systemd.words.values import switch
 
@@ -99,18 +99,6 @@ def of_command(command: click.Command) -> list[Flag]:
 def default_of(option: Option) -> str:
     """The default as one writes it; "" for none."""
     value = option.default
-    if value is None:
-        return "off"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return format_span(value)
-    if isinstance(value, int):
-        return _size(value) if option.metavar == "SIZE" else str(value)
-    return value if isinstance(value, str) else " ".join(value) if isinstance(value, tuple) else ""
-
-
-def _size(size: int) -> str:
-    if size % 2**20 == 0:
-        return f"{size // 2**20}MiB"
-    return str(size) if size % 2**10 else f"{size // 2**10}KiB"
+    if isinstance(value, tuple):
+        return " ".join(value)
+    return "" if isinstance(value, dict) else shown(option, value)

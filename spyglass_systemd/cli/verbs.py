@@ -61,6 +61,12 @@ class Verb(NamedTuple):
 VERBS = {
     verb.name: verb
     for verb in (
+        Verb("new", SITES, "NAME APP", "Write the file of a new site: its app, and every option with its meaning."),
+        Verb("edit", SITES, "NAME", "Change the file of a site."),
+        Verb("enable", SITES, "NAME", "Check a site, and listen for it, now and from each boot on."),
+        Verb("disable", SITES, "NAME", "Listen for a site no more, and take back what enable wrote."),
+        Verb("remove", SITES, "NAME", "Disable a site and remove its file."),
+        Verb("render", SITES, "NAME", "Write the units of a site so that they stand alone, for hosts without ours."),
         Verb("start", SITES, "NAME", "Listen for a site now, not at each boot."),
         Verb(
             "stop",

@@ -57,19 +57,10 @@ def bind(address: Address) -> OwnListener:
     A host name is bound to the first of its addresses.
     """
     try:
-        family, sockaddr = address.family, address.sockaddr
-        if isinstance(sockaddr, str):
-            _remove_stale(sockaddr)
-        elif isinstance(sockaddr, tuple) and family == AF_UNSPEC:
-            family, sockaddr = _resolve(*sockaddr)
-        sock = _socket.socket(family, _STREAM)
+        if isinstance(address.sockaddr, str):
+            _remove_stale(address.sockaddr)
+        sock, family = _bound(address)
         try:
-            if family != AF_UNIX:
-                sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)  # TIME_WAIT of the last run is no reason
-                sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)  # inherited by what is accepted: tcp(7)
-            if family == AF_INET6:
-                sock.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 1)  # so that 0.0.0.0 fits beside ::
-            sock.bind(sockaddr)
             sock.listen(BACKLOG)  # EADDRINUSE may come as late as here
             name = sock.getsockname()
             return OwnListener(sock.detach(), address.name, family, name)
@@ -77,6 +68,36 @@ def bind(address: Address) -> OwnListener:
             sock.close()
     except OSError as error:
         raise _explain(address, error) from error
+
+
+def check(address: Address) -> None:
+    """Raises the ActivationError that `bind` would raise now, but for a missing directory. Leaves nothing behind."""
+    try:
+        if isinstance(address.sockaddr, str):
+            _is_stale(address.sockaddr)
+        else:
+            _bound(address)[0].close()
+    except OSError as error:
+        raise _explain(address, error) from error
+
+
+def _bound(address: Address) -> tuple[_socket.socket, int]:
+    """A socket with that address, and its family."""
+    family, sockaddr = address.family, address.sockaddr
+    if isinstance(sockaddr, tuple) and family == AF_UNSPEC:
+        family, sockaddr = _resolve(*sockaddr)
+    sock = _socket.socket(family, _STREAM)
+    try:
+        if family != AF_UNIX:
+            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)  # TIME_WAIT of the last run is no reason
+            sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)  # inherited by what is accepted: tcp(7)
+        if family == AF_INET6:
+            sock.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 1)  # so that 0.0.0.0 fits beside ::
+        sock.bind(sockaddr)
+    except BaseException:
+        sock.close()
+        raise
+    return sock, family
 
 
 def _resolve(host: str, port: int) -> tuple[int, Any]:
@@ -97,21 +118,28 @@ def _resolve(host: str, port: int) -> tuple[int, Any]:
 
 
 def _remove_stale(path: str) -> None:
+    if _is_stale(path):
+        os.unlink(path)
+
+
+def _is_stale(path: str) -> bool:
+    """Whether a socket's file is there and nobody behind it; OSError where it is a live one, or no socket."""
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
             raise FileExistsError(errno.EEXIST, "no socket")
     except FileNotFoundError:
-        return
+        return False
     probe = _socket.socket(AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
     try:
         probe.connect(path)
     except ConnectionRefusedError:
-        os.unlink(path)
+        return True
     except OSError as error:
         if error.errno != errno.EPROTOTYPE:
             raise
     finally:
         probe.close()
+    raise OSError(errno.EADDRINUSE, "somebody listens there")
 
 
 def _identity(path: object) -> tuple[int, int] | None:

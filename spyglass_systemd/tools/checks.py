@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from spyglass_systemd.tools.accounts import exist, lingers, may_read
+from spyglass_systemd.tools.units import installed
+from spyglass_systemd.tools.vacancy import vacant
+
 if TYPE_CHECKING:
     from spyglass_systemd.tools.wanted import Wanted
 
@@ -12,7 +16,7 @@ if TYPE_CHECKING:
 # a person should know though the site would run. What runs code of the app does so in the sandbox of its unit.
 Check = Callable[["Wanted"], Iterable[str]]
 
-CHECKS: tuple[Check, ...] = ()
+CHECKS: tuple[Check, ...] = (installed, exist, may_read, vacant, lingers)
 
 
 def check(wanted: Wanted) -> list[str]:

@@ -88,11 +88,11 @@ class Site:
         return f"spyglass@{self.name}.service"
 
     # A unit of its own for each further listener, as one unit has one FileDescriptorName=. They are instances of the
-    # template as well, so that whatever is said of `spyglass@*.socket` is said of them. No site's name has a colon, so
+    # template as well, so that whatever is said of `spyglass@*.socket` is said of them. No site's name has a dot, so
     # that none of them is another site's.
     def listener_unit(self, listener: str) -> str:
         """The unit of a further listener."""
-        return f"spyglass@{self.name}:{listener}.socket"
+        return f"spyglass@{self.name}.{listener}.socket"
 
     def dropins(self, unit: str) -> Path:
         """The directory with what this unit says other than its template."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from spyglass_systemd.protocols import config
 from spyglass_systemd.words.addresses import Address, parse_address
 from spyglass_systemd.words.errors import ConfigError
 from spyglass_systemd.words.options import Settings, settle
+from spyglass_systemd.words.table import OPTIONS
 
 if TYPE_CHECKING:
     from spyglass_systemd.tools.places import Site
@@ -28,12 +30,20 @@ class Wanted:
     settings: Settings
     user: str
     python: str
+    socket_group: str
     listen: tuple[Address, ...]
 
     @property
     def interpreter(self) -> str:
         """The program that runs the app."""
         return self.python or DEBIAN
+
+    @property
+    def paths(self) -> list[str]:
+        """What the app is made of: its directories, and its Python where it is no matter of Debian's."""
+        chdir = self.settings.chdir
+        found = [chdir, *(os.path.join(chdir, path) for path in self.settings.pythonpath), self.python]
+        return [os.path.normpath(path) for path in found if os.path.isabs(path)]
 
 
 def read(site: Site) -> Wanted:
@@ -47,4 +57,5 @@ def read(site: Site) -> Wanted:
         listen = tuple(parse_address(address) for address in settings.listen) if "listen" in values else ()
     except ValueError as error:
         raise ConfigError(f"{path}: listen: {error}") from None
-    return Wanted(site, settings, str(values.get("user", "")), str(values.get("python", "")), listen)
+    user, python, group = (str(values.get(key, OPTIONS[key].default)) for key in ("user", "python", "socket_group"))
+    return Wanted(site, settings, user, python, group, listen)

@@ -65,7 +65,8 @@ class Option:
     @property
     def flag(self) -> str:
         """As it stands on the command line, without a value."""
-        return "--" + self.key.replace("_", "-")
+        # Of every verb about sites `--user` says whose sites are meant.
+        return "--user-name" if self.key == "user" else "--" + self.key.replace("_", "-")
 
     def __repr__(self) -> str:
         return f"<Option {self.key}={self.default!r}>"
@@ -133,8 +134,19 @@ OPTIONS = {
             (LOOKOUT, FILE),
         ),
         Option(_LISTEN, "listeners", leads, {}, "TABLE", "Apps of their own for listeners, by name.", (FILE,)),
-        Option(_UNIT, "user", text, "", "USER", "Run as this user.", (ENABLE, FILE)),
+        Option(
+            _UNIT, "user", text, "", "USER", "Run as this user; else as one of its own while it runs.", (ENABLE, FILE)
+        ),
         Option(_UNIT, "python", text, "", "FILE", "Run with this Python, of a virtual environment.", (ENABLE, FILE)),
+        Option(
+            _UNIT,
+            "socket_group",
+            text,
+            "www-data",
+            "GROUP",
+            "Let this group connect to Unix sockets; for Caddy it is `caddy`.",
+            (ENABLE, FILE),
+        ),
         Option(_UNIT, "nginx", texts, (), "NAME", "Host names for the nginx configuration.", (ENABLE, FILE)),
         Option(_UNIT, "lookout_pid", number, 0, "PID", "", (SERVE,)),  # so that a Master sees its Lookout die
     )

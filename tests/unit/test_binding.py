@@ -122,6 +122,25 @@ def test_a_live_unix_socket_is_left_alone_and_not_woken(bind):
 
 
 @pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("text", ["127.0.0.1:0", "[::1]:0", "unix:app.sock", ABSTRACT])
+def test_whether_an_address_is_free_can_be_asked_and_leaves_nothing_behind(bind, text):
+    binding.check(parse_address(text))
+    listener = bind(text)
+    host, port = listener.address[:2] if isinstance(listener.address, tuple) else ("", 0)
+    taken = text.replace(":0", f":{port}") if host else text
+    with pytest.raises(ActivationError, match="it is in use"):
+        binding.check(parse_address(taken))
+
+
+@pytest.mark.usefixtures("here")
+def test_a_stale_unix_socket_is_no_hindrance_and_stays_where_one_only_asks():
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind("app.sock")
+    binding.check(parse_address("unix:app.sock"))
+    assert Path("app.sock").exists()
+
+
+@pytest.mark.usefixtures("here")
 def test_a_unix_socket_that_is_bound_and_does_not_listen_yet_is_in_use(bind):
     with socket.socket(socket.AF_UNIX) as other:
         other.bind("app.sock")

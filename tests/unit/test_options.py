@@ -124,7 +124,7 @@ def test_scan_tells_which_words_an_option_is_made_of():
         (["--no-idle"], "no option --no-idle", ""),
         (["--no-preload=yes"], "no option --no-preload", "did you mean --preload?"),
         (["--listen", "8000"], "--listen is not an option of spyglass serve", "an option of spyglass lookout"),
-        (["--user", "x"], "--user is not an option of spyglass serve", "a key of the configuration file"),
+        (["--python", "x"], "--python is not an option of spyglass serve", "a key of the configuration file"),
         (["--idle"], "--idle needs a value", "--idle SPAN: Go to sleep"),
         (["--idle", "--preload"], "--idle needs a value", "--idle SPAN"),
         (["--idle=x"], "--idle: 'x' is not a span of time", "--idle SPAN"),

@@ -19,7 +19,7 @@ def places(tmp_path):
 
 def test_a_site_of_the_system_has_its_places():
     assert (BLOG.socket, BLOG.service) == ("spyglass@blog.socket", "spyglass@blog.service")
-    assert BLOG.listener_unit("admin") == "spyglass@blog:admin.socket"
+    assert BLOG.listener_unit("admin") == "spyglass@blog.admin.socket"
     assert str(BLOG.dropins(BLOG.socket)) == "/etc/systemd/system/spyglass@blog.socket.d"
     assert [str(path) for path in (BLOG.config, BLOG.path, BLOG.runtime, BLOG.state, BLOG.cache, BLOG.logs)] == [
         "/etc/spyglass/blog.toml",

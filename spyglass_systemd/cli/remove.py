@@ -1,0 +1,39 @@
+"""`spyglass remove`: a site is no more, and what it kept only if that is meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from spyglass_systemd.cli.command import command as _command
+from spyglass_systemd.cli.command import of_a_site
+from spyglass_systemd.tools.sites import disable
+from spyglass_systemd.tools.switch import manager_of
+
+if TYPE_CHECKING:
+    from spyglass_systemd.tools.places import Site
+
+
+@_command
+@of_a_site(changes=True)
+@click.option("--purge", is_flag=True, help="Remove what the app has kept as well: its state, cache and logs.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def command(site: Site, *, purge: bool, yes: bool) -> int:
+    """Disables a site and removes its file; what the app has kept stays unless --purge is given."""
+    kept = [str(path) for path in (site.state, site.cache, site.logs) if path.exists()]
+    if not yes:
+        what = [str(site.config), *(kept if purge else [])]
+        if not click.confirm(f"Remove {', '.join(what)}?"):
+            click.echo("Nothing is removed.")
+            return 1
+    disable(site)
+    manager = manager_of(site)
+    if purge and kept:
+        manager.do("clean", "--what=state", "--what=cache", "--what=logs", "--", site.service)
+    site.config.unlink()
+    click.echo(f"{site.name} is removed.")
+    if kept and not purge:
+        clean = f"systemctl {'--user ' if site.places.user else ''}clean --what=all {site.service}"
+        click.echo(f"What it kept is in {', '.join(kept)}; `{clean}` removes that.")
+    return 0
