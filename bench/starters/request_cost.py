@@ -19,6 +19,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from spyglass_systemd.backends.asgi import books, names
+from spyglass_systemd.backends.asgi.connection import protocol_factory
 from spyglass_systemd.backends.asgi.origin import origins
 from spyglass_systemd.protocols.row import ROW_CELLS, Row
 from spyglass_systemd.words.options import Settings
@@ -66,7 +67,7 @@ def ours(app, loop: asyncio.AbstractEventLoop):
     config.loaded_app = origins(config.loaded_app, settings)
     state = names.State(set(), books.Tasks(loop, Gate(), lambda: None, lambda: None))
     state.default_headers = DATE
-    return names.protocol_factory(loop, config, state, {})
+    return protocol_factory(loop, config, state, {}, settings)
 
 
 async def connected(factory, listener: socket.socket) -> tuple[socket.socket, object]:

@@ -53,7 +53,8 @@ class Doorkeeper:
     """Accepts, and calls `welcome(connection, address, listener)`, a coroutine function, for each connection.
 
     A connection is counted as opened before that, and is the callee's to count as closed. `last_answers` is called
-    once, when there is no way back. `over` is done when the Master says Stop.
+    once, when there is no way back. `over` is done when the Master says Stop. Beyond `most` open connections nobody is
+    accepted: they wait in the backlog.
     """
 
     def __init__(
@@ -63,9 +64,13 @@ class Doorkeeper:
         gate: Gate,
         welcome: Callable[[socket.socket, Any, Listener], Coroutine[Any, Any, None]],
         last_answers: Callable[[], None],
+        *,
+        most: int,
     ) -> None:
         self._loop = loop
         self._gate = gate
+        self._most = most
+        self._told_full = False
         self._welcome = welcome
         self._last_answers = last_answers
         self._listeners = [(listener, socket.socket(fileno=listener.fd)) for listener in listeners]
@@ -94,10 +99,8 @@ class Doorkeeper:
 
     def _heed(self) -> None:
         """Bring the listeners in line with what the gate says now."""
-        if self._gate.accepting and not self._listening:
-            self._listening = True
-            for listener, sock in self._listeners:
-                self._loop.add_reader(sock.fileno(), self._accept, listener, sock)
+        if self._gate.accepting:
+            self._listen()
         elif not self._gate.accepting and (self._listening or (self._gate.closing and self._listeners)):
             self._stop_listening()
         if self._gate.closing and not self._closing:
@@ -105,8 +108,16 @@ class Doorkeeper:
             self._last_answers()
         self.settle()
 
+    def _listen(self) -> None:
+        if not self._listening and self._gate.row.open < self._most:
+            self._listening = True
+            for listener, sock in self._listeners:
+                self._loop.add_reader(sock.fileno(), self._accept, listener, sock)
+
     def settle(self) -> None:
         """Report quiet if all is; call after the last connection or request has ended."""
+        if self._gate.accepting:
+            self._listen()
         self._gate.settle()
         if self._gate.stopped and not self.over.done():
             self.over.set_result(None)
@@ -125,6 +136,9 @@ class Doorkeeper:
 
     def _accept(self, listener: Listener, sock: socket.socket, at_once: int = _AT_ONCE) -> None:
         for _ in range(at_once):
+            if self._gate.accepting and self._gate.row.open >= self._most:
+                self._fill()
+                return
             try:
                 connection, address = sock.accept()
             except (BlockingIOError, InterruptedError):
@@ -146,6 +160,17 @@ class Doorkeeper:
         task = self._loop.create_task(self._welcome(connection, address, listener))
         self._welcoming.add(task)
         task.add_done_callback(self._welcoming.discard)
+
+    def _fill(self) -> None:
+        """As many are in as may be."""
+        if not self._listening:
+            return
+        self._listening = False
+        for _, sock in self._listeners:
+            self._loop.remove_reader(sock.fileno())
+        if not self._told_full:
+            self._told_full = True
+            self._gate.say("full", _WARNING, f"max_connections={self._most}: others wait in the backlog")
 
     def _rest(self, listener: Listener, sock: socket.socket, error: OSError) -> None:
         self._gate.say("accept_failed", _WARNING, f"{error.strerror}: connections wait in the backlog")

@@ -203,6 +203,9 @@ def answers(data):
             if told.get(b"transfer-encoding") == b"chunked":
                 assert b"content-length" not in told
                 body, data = _dechunked(data)
+            elif b"content-length" not in told:
+                assert told[b"connection"] == b"close"
+                body, data = data, b""
             else:
                 length = int(told[b"content-length"])
                 assert len(data) >= length, f"{data!r} is shorter than {length}"

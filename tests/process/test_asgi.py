@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from harness import eventually, said
+from harness import eventually, said, take_time
 from speakers import Speaker, get, options, websocket
 
 ROOT = Path(__file__).parents[2]
@@ -149,7 +151,7 @@ def test_a_body_that_the_app_does_not_read_does_not_reset_its_answer(service):
 
 def test_a_client_that_reads_nothing_is_not_waited_for(service):
     """Neither by the app that has written nor by the Master that would sleep."""
-    master = woken(service, "--idle", "0.3", "--header-timeout", "0.4")
+    master = woken(service, "--idle", "0.3", "--write-timeout", "0.4")
     with Speaker(master).say(get("/big?30000000", close=True)):
         master.has_open(1)
         assert master.wait() == 0
@@ -160,7 +162,7 @@ def test_a_client_that_reads_nothing_is_not_waited_for(service):
 def test_who_says_nothing_for_header_timeout_is_closed(service, said_so_far):
     master = woken(service, "--header-timeout", "0.3")
     with Speaker(master).say(said_so_far) as one:
-        assert one.end() == b""
+        assert one.end().partition(b"\r\n")[0] == (b"HTTP/1.1 408 Request Timeout" if said_so_far else b"")
 
 
 def test_a_connection_that_is_kept_alive_has_keepalive_and_not_header_timeout(service):
@@ -182,6 +184,24 @@ def test_requests_in_one_breath_are_answered_in_order(service):
     eventually(lambda: [row["in_flight"] for row in master.rows()] == [0])
 
 
+def test_a_connection_ends_after_max_pipelined_requests_that_were_sent_ahead(service):
+    master = woken(service, "--max-pipelined", "2")
+    with Speaker(master).say(b"".join(get(f"/{n}") for n in range(9))) as one:
+        answer = one.end()
+    assert re.findall(rb"'path': '/(\d)'", answer) == [b"0", b"1", b"2"]
+    assert answer.lower().count(b"\r\nconnection: close\r\n") == 1
+
+
+def test_a_body_over_the_limit_is_refused(service):
+    master = woken(service, "--body-limit", "1KiB")
+    with Speaker(master).say(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1025\r\n\r\n") as one:
+        assert one.end().startswith(b"HTTP/1.1 413 ")
+    chunks = b"POST /wait HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n" + b"400\r\n%b\r\n" % bytes(1024)
+    with Speaker(master).say(chunks + b"1\r\nx\r\n0\r\n\r\n") as one:
+        assert one.end().startswith(b"HTTP/1.1 413 ")
+    master.has_open(0)
+
+
 def test_the_access_log_is_the_combined_format(service, capfd):
     master = woken(service, "--access-log")
     with Speaker(master).say(
@@ -199,6 +219,127 @@ def test_the_access_log_is_the_combined_format(service, capfd):
     assert re.fullmatch(r'- - - \[.{26}\] "GET /a%20b\?c HTTP/1.1" 200 \d+ "y" "\\"x" ms=\d+ worker=1', lines[1])
     assert '"GET /ws HTTP/1.1" 101 - ' in lines[2]
     assert '"GET /fail HTTP/1.1" 500 - ' in lines[3]
+
+
+# ### Clients that are slow, many, or say too much
+
+READS = """
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    if scope["path"] == "/late":
+        with open(scope["query_string"]) as gate:
+            gate.read()
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        size, more = size + len(message["body"]), message["more_body"]
+    body = b"read %d" % size
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
+"""
+POST = b"POST / HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+
+
+def reading(service, *more):
+    """A service whose app reads each body to its end."""
+    master = service("--workers", "1", *more, app=READS)
+    with Speaker(master).say(get(close=True)) as first:
+        master.start()
+        first.end()
+    return master
+
+
+def drip(speaker, data=b"x"):
+    """Say a little again and again, until there is an answer."""
+    while not select.select([speaker.connection.sock], [], [], 0.02)[0]:
+        speaker.say(data)
+    return speaker
+
+
+def test_a_body_that_stops_gets_a_408(service):
+    master = reading(service, "--header-timeout", "0.3")
+    with Speaker(master).say(POST % 100_000 + b"hello") as one:
+        assert one.end().startswith(b"HTTP/1.1 408 ")
+    master.has_open(0)
+
+
+def test_a_body_that_drips_gets_a_408(service):
+    master = reading(service, "--header-timeout", "0.4", "--min-rate", "1MiB")
+    with Speaker(master).say(POST % 100_000) as one:
+        assert drip(one).end().startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_body_that_takes_its_time_is_waited_for(service):
+    master = reading(service, "--header-timeout", "0.3", "--min-rate", "1KiB")
+    with Speaker(master).say(POST % 100_000) as one:
+        for _ in range(50):
+            one.say(b"x" * 2000)
+            take_time(0.02)
+        assert one.end().endswith(b"read 100000")
+
+
+def test_a_body_that_waits_for_the_app_is_not_slow(service, gate):
+    """The app reads late; until then nothing more is taken from the client than a buffer holds."""
+    source = READS.replace("with open(", "import asyncio\n        with await asyncio.to_thread(open, ")
+    master = service("--workers", "1", "--header-timeout", "0.3", app=source)
+    size = 8 << 20
+    head = (POST % size).replace(b"POST /", f"POST /late?{gate}".encode())
+    with Speaker(master) as one:
+        one.connection.sock.settimeout(0.05)
+        left = memoryview(head + b"x" * size)
+        with contextlib.suppress(TimeoutError):
+            while left:
+                left = left[one.connection.sock.send(left) :]
+        master.start()
+        master.in_flight()
+        take_time(1.5)
+        with gate.open("w"):
+            pass
+        one.connection.sock.settimeout(20)
+        one.say(left)
+        assert one.end().endswith(b"read %d" % size)
+
+
+def test_a_client_that_takes_little_by_little_for_ever_is_given_up(service):
+    master = woken(service, "--write-timeout", "0.4", "--min-rate", "1GiB")
+    came = 0
+    with Speaker(master).say(get("/big?30000000", close=True)) as one, contextlib.suppress(ConnectionResetError):
+        while data := one.connection.sock.recv(4096):
+            came += len(data)
+            take_time(0.01)
+    assert came < 10_000_000
+    master.has_open(0)
+
+
+def test_no_more_connections_are_held_than_max_connections(service):
+    master = woken(service, "--max-connections", "3")
+    eventually(lambda: [row["open"] for row in master.rows()] == [0])
+    clients = [Speaker(master) for _ in range(5)]
+    for client in clients:
+        client.say(get())
+    for client in clients[:3]:
+        client.until(b"}\n")
+    assert [(row["accepted"], row["open"]) for row in master.rows()] == [(4, 3)]
+    master.log.until("max_connections=3")
+    clients[0].close()
+    clients[3].until(b"}\n")
+    clients[1].close()
+    clients[4].until(b"}\n")
+    for client in clients:
+        client.close()
+    assert master.stop() == 0
+
+
+@pytest.mark.parametrize("server", ["asgi-h11", "asgi-httptools"])
+def test_a_head_without_an_end_is_refused_before_it_fills_the_memory(service, server):
+    words = options(server)
+    master = service("--workers", "1", *words[:-1], spec=words[-1])
+    with Speaker(master).say(b"GET / HTTP/1.1\r\nHost: test\r\n") as one:
+        master.start()
+        answer = drip(one, b"A: " + b"x" * 4000 + b"\r\n").end()
+    assert answer.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
 
 
 # ### Lifespan

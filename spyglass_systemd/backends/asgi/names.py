@@ -11,14 +11,12 @@ import importlib.util
 import inspect
 import sys
 
-from spyglass_systemd.backends.asgi.parting import Parting, unread
 from spyglass_systemd.protocols import kinds
 from spyglass_systemd.words.errors import AppError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
     from typing import Any
 
     from spyglass_systemd.words.options import Settings
@@ -37,13 +35,16 @@ def prepare() -> None:
         import uvloop  # noqa: F401, PLC0415  # optional
 
 
-def config(app: Any, settings: Settings, root_path: str) -> Any:
-    """A loaded uvicorn.Config for `app`, an ASGI 3 or ASGI 2 callable; it adds nothing to what the app says."""
+def config(app: Any, settings: Settings, root_path: str, http: str = "") -> Any:
+    """A loaded uvicorn.Config for `app`, an ASGI 3 or ASGI 2 callable; it adds nothing to what the app says.
+
+    `http` is h11 or httptools, else the fastest that is installed.
+    """
     from uvicorn.config import Config  # noqa: PLC0415  # after `prepare`
 
     made = Config(
         app=app,
-        http="h11" if _forced_h11() else "httptools",
+        http=http or ("h11" if _forced_h11() else "httptools"),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -88,24 +89,9 @@ class State:
         self.default_headers: list[tuple[bytes, bytes]] = []
 
 
-def protocol_factory(
-    loop: asyncio.AbstractEventLoop, config: Any, state: State, app_state: dict[str, Any]
-) -> Callable[[], Any]:
-    """Makes the protocol of one connection. `app_state` (lifespan state) is passed where this uvicorn knows it."""
-    uvicorns: Any = config.http_protocol_class
-
-    class Protocol(uvicorns):  # type: ignore[misc]  # h11's or httptools'
-        """Ends a connection so that its last answer arrives."""
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(Parting(loop, transport, lambda: is_receiving(self)))
-
-        def timeout_keep_alive_handler(self) -> None:
-            if not unread(self.transport):  # else a request has come in this very turn
-                super().timeout_keep_alive_handler()
-
-    extra = {"app_state": app_state} if "app_state" in inspect.signature(uvicorns.__init__).parameters else {}
-    return lambda: Protocol(config=config, server_state=state, **extra)
+def app_state(uvicorns: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """The lifespan's state as an argument of uvicorn's protocol, where this uvicorn knows it."""
+    return {"app_state": state} if "app_state" in inspect.signature(uvicorns.__init__).parameters else {}
 
 
 def cycle_of(protocol: Any) -> Any:
@@ -122,6 +108,19 @@ def is_answering(protocol: Any) -> bool:
     """Whether a request of an HTTP connection has been given to the app and is not answered yet."""
     cycle = cycle_of(protocol)
     return cycle is not None and not cycle.response_complete
+
+
+def is_mute(protocol: Any) -> bool:
+    """Whether the head of its answer has just been refused: uvicorn sees to that when it has begun to say it."""
+    error = sys.exc_info()[1]
+    trace = error.__traceback__ if error is not None else None
+    while trace is not None:
+        told = trace.tb_frame.f_locals
+        message = told.get("message")
+        if told.get("self") is cycle_of(protocol) and message and message["type"] == "http.response.start":
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def is_receiving(protocol: Any) -> bool:
@@ -150,6 +149,44 @@ def unsent(protocol: Any) -> int:
     return 0 if transport is None else int(transport.get_write_buffer_size())
 
 
+def taken(protocol: Any) -> int:
+    """Bytes that the client has taken since the connection was made, or that the kernel keeps for him."""
+    transport = protocol.transport
+    return int(transport.written) - unsent(protocol) if transport is not None else 0
+
+
+def is_waiting_for_body(protocol: Any) -> bool:
+    """Whether a body is expected, and it is not the app who is slow to read it."""
+    return is_receiving(protocol) and not protocol.flow.read_paused
+
+
+def refuse(protocol: Any, code: int, why: str) -> None:
+    """The server's own answer, and the end, where no answer of the app is on its way."""
+    from spyglass_systemd.backends.wsgi import refusal  # noqa: PLC0415  # for an error only
+
+    transport = protocol.transport
+    if transport is not None and not transport.is_closing():
+        date = b"".join(b"%b: %b\r\n" % field for field in protocol.server_state.default_headers)
+        body = not is_answering(protocol) or cycle_of(protocol).scope["method"] != "HEAD"
+        transport.write(refusal.answer(code, why, date, body=body))
+        transport.close()
+
+
+def give_up(protocol: Any, loop: asyncio.AbstractEventLoop, code: int, why: str) -> None:
+    """End a request that the app is at: it hears of a disconnect, the client of `code` where nothing else is out."""
+    cycle = cycle_of(protocol)
+    if cycle.response_started:
+        abort(protocol)
+        return
+    refuse(protocol, code, why)
+    loop.call_soon(_disconnect, cycle)
+
+
+def _disconnect(cycle: Any) -> None:
+    cycle.disconnected = True
+    cycle.message_event.set()
+
+
 async def end_response(protocol: Any) -> None:
     """The last chunk in the app's place; its next send is nobody's, and receive tells it of the disconnect.
 
@@ -157,9 +194,6 @@ async def end_response(protocol: Any) -> None:
     """
     cycle = cycle_of(protocol)
     cycle.keep_alive = False
-    if getattr(protocol, "pipeline", None):  # the newest one waits behind the one that is being answered
-        protocol.transport.close()
-        return
     if not cycle.response_started:
         headers = [(b"content-length", b"0"), (b"connection", b"close")]
         await cycle.send({"type": "http.response.start", "status": 503, "headers": headers})

@@ -35,19 +35,39 @@ def unread(transport: Any) -> bool:
 class Parting:
     """A transport with another `close`; `is_receiving` says whether the client is known to have more to send.
 
-    All else is the transport's own, so a write costs what it did.
+    All else is the transport's own, so a write costs what it did. From `count` on, `written` tells how many bytes.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, transport: Any, is_receiving: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        transport: Any,
+        is_receiving: Callable[[], bool],
+        last_words: Callable[[], None],
+    ) -> None:
         self._loop = loop
         self._transport = transport
         self._is_receiving = is_receiving
+        self._last_words = last_words
         self._closing = self._expecting = False
-        self.write = transport.write
+        self.written = 0
+        self.write: Callable[[Any], None] = transport.write
+        self.writelines: Callable[[Any], None] = transport.writelines
         self.is_closing = transport.is_closing
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
+
+    def count(self) -> None:
+        """Write down how many bytes are written from now on."""
+        self.write, self.writelines = self._write, self._write_all
+
+    def _write(self, data: bytes) -> None:
+        self.written += len(data)
+        self._transport.write(data)
+
+    def _write_all(self, pieces: Any) -> None:
+        self._write(b"".join(pieces))
 
     def expects_more(self) -> None:
         """The client will answer our last words."""
@@ -58,6 +78,7 @@ class Parting:
         if self._closing:
             return
         self._closing = True
+        self._last_words()
         self.is_closing = _yes
         transport = self._transport
         if transport.is_closing() or not (self._expecting or self._is_receiving() or unread(transport)):

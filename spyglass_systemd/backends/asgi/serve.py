@@ -9,6 +9,7 @@ from email.utils import formatdate
 from spyglass_systemd.backends import aio
 from spyglass_systemd.backends.asgi import names
 from spyglass_systemd.backends.asgi.books import Connections, Tasks
+from spyglass_systemd.backends.asgi.connection import protocol_factory
 from spyglass_systemd.backends.asgi.lifespan import Lifespan
 from spyglass_systemd.backends.asgi.origin import origins
 from spyglass_systemd.words.errors import AppError
@@ -29,6 +30,7 @@ _BEAT = 1.0  # seconds between two looks at the connections, while there are any
 _GRACE = 1.0  # seconds for a request already on its way, when an idle connection is about to be closed
 _STREAMS_END = 0.8  # of `drain`: then what still streams is ended in order, before the Master ends it without
 _WARNING = 4  # syslog(3)
+_ASK, _SEND, _TAKE = "ask", "send", "take"  # what a client may owe: a request's head, its body; to take an answer
 
 # ### What unmodified uvicorn loses
 # At shutdown it closes, in one tick, every connection that has no request under way. But a connection that was accepted
@@ -57,7 +59,7 @@ def _tasks(settings: Settings, *arguments: Any) -> Tasks:
     return Tasks(*arguments)
 
 
-def _around(app: Any, gate: Gate, settings: Settings, tasks: Tasks) -> Any:
+def around(app: Any, gate: Gate, settings: Settings, tasks: Tasks) -> Any:
     """The app with what the options put around it, and what sees to the fields of proxies, and of those who pose."""
     if settings.max_stream_idle is not None:
         from spyglass_systemd.backends.asgi.idlers import Idlers  # noqa: PLC0415  # where it is asked for
@@ -96,18 +98,24 @@ class _Server:
         for lead in leads:
             config = names.config(lead.app, settings, lead.root_path)
             lifespan = self._lifespans.setdefault(lead.spec, Lifespan(config.loaded_app))
-            config.loaded_app = _around(config.loaded_app, gate, settings, self._tasks)
-            self._factories[lead.listener.fd] = names.protocol_factory(loop, config, self._state, lifespan.state)
+            config.loaded_app = around(config.loaded_app, gate, settings, self._tasks)
+            self._factories[lead.listener.fd] = protocol_factory(loop, config, self._state, lifespan.state, settings)
         listeners = tuple(lead.listener for lead in leads)
-        self._door = aio.Doorkeeper(loop, listeners, gate, self._welcome, self._last_answers)
+        self._door = aio.Doorkeeper(
+            loop, listeners, gate, self._welcome, self._last_answers, most=settings.max_connections
+        )
         self._introductions: Introductions | None = None
         if settings.proxy_protocol:
             from spyglass_systemd.backends.preface import Introductions  # noqa: PLC0415  # where it is asked for
 
             self._introductions = Introductions(settings, gate)
         self._beating = False
-        self._beats = min(_BEAT, settings.header_timeout / 4, (settings.request_timeout or _BEAT) / 4)
-        self._quiet: dict[Any, tuple[object, float]] = {}  # a connection that waits for its client: (where, since when)
+        self._beats = min(
+            _BEAT, settings.header_timeout / 4, settings.write_timeout / 4, (settings.request_timeout or _BEAT) / 4
+        )
+        self._watched: dict[
+            Any, tuple[object, int, float]
+        ] = {}  # who owes us something: what, how much was there, when
 
     async def run(self) -> None:
         for lifespan in self._lifespans.values():
@@ -150,26 +158,51 @@ class _Server:
         self._beating = bool(self._gate.row.open or self._tasks)
         self._gate.row.busy(time.monotonic_ns() if self._beating else 0)
         if not self._beating:
-            self._quiet.clear()
+            self._watched.clear()
             return
         self._state.default_headers[:] = [(b"date", formatdate(usegmt=True).encode())]
-        self._end_silent(now)
+        self._end_slow(now)
         self._loop.call_later(self._beats, self._beat)
 
-    def _end_silent(self, now: float) -> None:
-        """Close what has not moved for `header_timeout`: no request, half a head, an answer that nobody reads."""
-        quiet: dict[Any, tuple[object, float]] = {}
+    def _end_slow(self, now: float) -> None:
+        """Close who says nothing, or half a head; refuse a body, and cut an answer, slower than `min_rate`."""
+        watched: dict[Any, tuple[object, int, float]] = {}
         for protocol in list(self._connections):
-            unsent = names.unsent(protocol)
-            ours = names.is_websocket(protocol) or names.is_answering(protocol) or names.is_kept_alive(protocol)
-            if not unsent and ours:
+            owed = self._owed(protocol)
+            if owed is None:
                 continue
-            where = (names.cycle_of(protocol), unsent)
-            known, since = self._quiet.get(protocol, (None, now))
-            quiet[protocol] = (where, since if known == where else now)
-            if known == where and now - since >= self._settings.header_timeout:
-                (names.abort if unsent else names.close)(protocol)
-        self._quiet = quiet
+            what, limit, moved = owed
+            known, before, since = self._watched.get(protocol, (None, 0, now))
+            if known != what:
+                before, since = moved, now
+                if what[0] == _TAKE:
+                    protocol.transport.count()
+            elif now - since >= limit:
+                if moved - before < max(1, self._settings.min_rate * limit):
+                    self._give_up(protocol, what[0])
+                    continue
+                before, since = moved, now
+            watched[protocol] = (what, before, since)
+        self._watched = watched
+
+    def _owed(self, protocol: Any) -> tuple[tuple[str, Any], float, int] | None:
+        """What the client owes us, within how many seconds, and how many bytes of it have moved."""
+        if names.unsent(protocol):
+            return (_TAKE, None), self._settings.write_timeout, names.taken(protocol)
+        if names.is_websocket(protocol):
+            return None
+        cycle = names.cycle_of(protocol)
+        if names.is_waiting_for_body(protocol):
+            return (_SEND, cycle), self._settings.header_timeout, protocol.received
+        if names.is_answering(protocol) or names.is_kept_alive(protocol):
+            return None
+        return (_ASK, cycle), self._settings.header_timeout, 0
+
+    def _give_up(self, protocol: Any, what: str) -> None:
+        if what == _TAKE:
+            names.abort(protocol)
+        else:
+            protocol.late()
 
     # ### The last answers
 

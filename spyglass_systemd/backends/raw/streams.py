@@ -50,7 +50,12 @@ class _Server:
             self._introductions = Introductions(settings, gate)
         self._talking: dict[asyncio.StreamReader, asyncio.StreamWriter] = {}
         self._door = aio.Doorkeeper(
-            loop, tuple(lead.listener for lead in leads), gate, self._welcome, self._last_answers
+            loop,
+            tuple(lead.listener for lead in leads),
+            gate,
+            self._welcome,
+            self._last_answers,
+            most=settings.max_connections,
         )
 
     async def run(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spyglass_systemd.backends.wsgi.chunked import Decoder
-from spyglass_systemd.backends.wsgi.head import CHUNKED
+from spyglass_systemd.backends.wsgi.length import CHUNKED
 from spyglass_systemd.backends.wsgi.spool import Spool
 
 TYPE_CHECKING = False

@@ -15,6 +15,9 @@ _TEXT = bytes(c for c in range(256) if c == 9 or (c >= 32 and c != 127))  # HTAB
 TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
+_DIGITS = frozenset("0123456789")
+
+
 class Limits:
     """How much of a head we read: bytes a line, bytes in all, fields."""
 
@@ -49,6 +52,14 @@ def check_partial(data: bytes, limits: Limits) -> None:
     # Up to three bytes of what ends a head may be here, and the fourth not yet.
     if len(data) > limits.total + 3 or len(data) - data.rfind(b"\r\n") > limits.line + 3:
         raise Refusal(431, f"a header line of over {limits.line} bytes, or over {limits.total} bytes in all")
+
+
+def version_refused(version: str) -> Refusal:
+    """Of a version that is neither 1.1 nor 1.0: another one, or none at all."""
+    name, _, digits = version.partition("/")
+    if name == "HTTP" and len(digits) == 3 and digits[1] == "." and _DIGITS.issuperset(digits[0] + digits[2]):
+        return Refusal(505, "HTTP/1.1 and HTTP/1.0 are spoken here")
+    return Refusal(400, "no valid version in the request line")
 
 
 def _measure(head: bytes, limits: Limits) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from spyglass_systemd.backends.wsgi.bounds import TOKEN, check
+from spyglass_systemd.backends.wsgi.bounds import TOKEN, check, version_refused
+from spyglass_systemd.backends.wsgi.length import body_length
 from spyglass_systemd.backends.wsgi.parser import (
     HttpParserError,
     HttpParserInvalidMethodError,
@@ -27,11 +28,8 @@ if TYPE_CHECKING:
 # httptools, that is llhttp, which is Node's, and read by more people than any parser of ours would be. It takes the
 # head apart; what the parts mean for the body, the connection and the environ is decided here.
 
-CHUNKED = -1  # Request.length of a body whose end only its last chunk tells
-
 _DIGITS = frozenset("0123456789")
 _MINOR = {"HTTP/1.1": 1, "HTTP/1.0": 0}
-_MOST_DIGITS = 18  # of a Content-Length
 _MOST_REMEMBERED = 512
 _LONGEST_REMEMBERED = 64
 
@@ -126,7 +124,8 @@ def _understand(request: Request, environ: dict[str, Any], prefix: str) -> None:
         options = [option.strip(" \t") for option in environ["HTTP_CONNECTION"].lower().split(",")]
         request.keep = "close" not in options and (request.keep or "keep-alive" in options)
     if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
-        request.length = _body_length(environ, request.minor)
+        coding = environ.pop("HTTP_TRANSFER_ENCODING", None)
+        request.length = body_length(environ.get("CONTENT_LENGTH"), coding, request.minor)
     if "HTTP_EXPECT" in environ and request.minor:
         if environ["HTTP_EXPECT"].lower() != "100-continue":
             raise Refusal(417, "the only expectation that can be met is 100-continue")
@@ -142,7 +141,7 @@ def _request_line(head: bytes, target: str) -> Request:
     if method not in _methods:
         _check_method(method)
     if version not in _MINOR:
-        raise _version_refused(version)
+        raise version_refused(version)
     return Request(method, target, version, _MINOR[version])
 
 
@@ -159,17 +158,10 @@ def _explain(head: bytes, error: Exception) -> Refusal:
     words = head.partition(b"\r\n")[0].decode("latin-1").split(" ")
     if len(words) == 3 and words[0] and TOKEN.issuperset(words[0]):  # METHOD TARGET VERSION
         if words[2] not in _MINOR:
-            return _version_refused(words[2])
+            return version_refused(words[2])
         if isinstance(error, HttpParserInvalidMethodError):
             return Refusal(501, f"no such method is known here: {words[0][:20]}")
     return Refusal(400, f"this is not HTTP: {error}")
-
-
-def _version_refused(version: str) -> Refusal:
-    name, _, digits = version.partition("/")
-    if name == "HTTP" and len(digits) == 3 and digits[1] == "." and _DIGITS.issuperset(digits[0] + digits[2]):
-        return Refusal(505, "HTTP/1.1 and HTTP/1.0 are spoken here")
-    return Refusal(400, "no valid version in the request line")
 
 
 def _check_method(method: str) -> None:
@@ -223,25 +215,3 @@ def _check_host(host: str | None, minor: int, environ: dict[str, Any]) -> None:
             _hosts.add(host)
     else:
         raise Refusal(400, "no valid Host")
-
-
-def _body_length(environ: dict[str, Any], minor: int) -> int:
-    """RFC 9112 section 6.3; where it leaves a choice, the strict one."""
-    coding = environ.pop("HTTP_TRANSFER_ENCODING", None)
-    if coding is None:
-        length = environ["CONTENT_LENGTH"]
-        if not length or not _DIGITS.issuperset(length):
-            raise Refusal(400, "a Content-Length that is no number")
-        if len(length) > _MOST_DIGITS:
-            raise Refusal(413, "a body of that size is not read here")
-        return int(length)
-    if "CONTENT_LENGTH" in environ:
-        raise Refusal(400, "Content-Length beside Transfer-Encoding")
-    if not minor:
-        raise Refusal(400, "Transfer-Encoding in HTTP/1.0")
-    codings = [name.strip(" \t").lower() for name in coding.split(",")]
-    if codings == ["chunked"]:
-        return CHUNKED
-    if "chunked" in codings[:-1] or not all(codings):
-        raise Refusal(400, "chunked must be the last transfer coding, and once")
-    raise Refusal(501, "the only transfer coding known here is chunked")

@@ -1,0 +1,127 @@
+"""One connection as uvicorn's protocol serves it, one request after another, strictly read. Accepts nothing."""
+
+from __future__ import annotations
+
+from contextvars import Context
+
+from spyglass_systemd.backends.asgi import names
+from spyglass_systemd.backends.asgi.parting import Parting, unread
+from spyglass_systemd.backends.asgi.sieve import Sieve, request_line, simple
+from spyglass_systemd.backends.wsgi.bounds import Limits
+from spyglass_systemd.backends.wsgi.refusal import Refusal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+    from typing import Any
+
+    from spyglass_systemd.words.options import Settings
+
+# ### Why is a request that was sent ahead not given to uvicorn at once?
+# Because uvicorn would answer one that it cannot read before it answers those in front of it, and its client takes that
+# for the answer to the first. And because each that waits is an object of some kilobytes. So they wait as bytes, and no
+# more of them than one read has brought.
+
+
+def protocol_factory(  # noqa: C901  # a class, made for one configuration
+    loop: asyncio.AbstractEventLoop,
+    config: Any,
+    state: names.State,
+    app_state: dict[str, Any],
+    settings: Settings,
+) -> Callable[[], Any]:
+    """Makes the protocol of one connection. `app_state` (lifespan state) is passed where this uvicorn knows it."""
+    uvicorns: Any = config.http_protocol_class
+    limits = Limits(settings.line_limit, settings.header_limit, settings.header_count)
+    longest = limits.line
+    read = uvicorns.data_received
+
+    class Protocol(uvicorns):  # type: ignore[misc]  # h11's or httptools'
+        """Ends a connection so that its last answer arrives."""
+
+        received = 0  # bytes, but for those of requests that came whole and had no body
+        _ahead = 0  # requests that came before the answer to the one before them
+        _behind = b""  # what came behind the request under way
+        _sieve: Sieve | None = None  # while there is something else than that
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(Parting(loop, transport, lambda: names.is_receiving(self), self._last_words))
+
+        def data_received(self, data: bytes) -> None:
+            cycle = self.cycle
+            line = request_line(data) if self._sieve is None and (cycle is None or cycle.response_complete) else None
+            if line and data[line.end() :] in simple and len(data) <= longest:
+                read(self, data)
+                return
+            self.received += len(data)
+            if self._behind:
+                self._behind += data
+                self.flow.pause_reading()
+                return
+            self._ahead = 0
+            self._take(data)
+
+        def _take(self, data: bytes) -> None:
+            sieve = self._sieve = self._sieve or Sieve(limits, settings.body_limit)
+            while data and not self.transport.is_closing():
+                if sieve.idle and names.is_answering(self):
+                    self._wait(data)
+                    return
+                try:
+                    piece, data = sieve.read(data)
+                except Refusal as refused:
+                    self._refuse(refused)
+                    return
+                if piece:
+                    read(self, piece)
+                    if self not in self.connections:  # it is a WebSocket now
+                        return
+                else:
+                    self._unset_keepalive_if_required()
+            if sieve.idle:
+                self._sieve = None
+
+        def _wait(self, data: bytes) -> None:
+            """Until the request before is answered."""
+            self._behind = data
+            self.flow.pause_reading()
+            self.cycle.on_response = self._next
+
+        def _next(self) -> None:
+            self.on_response_complete()
+            self._ahead += 1
+            loop.call_soon(self._go_on, context=Context())  # not in that of the request before
+
+        def _go_on(self) -> None:
+            data, self._behind = self._behind, b""
+            self.flow.resume_reading()  # more may have come meanwhile
+            self._take(data)
+            if self._ahead >= settings.max_pipelined and names.is_answering(self):
+                names.make_last(self)
+
+        def timeout_keep_alive_handler(self) -> None:
+            if not unread(self.transport):  # else a request has come in this very turn
+                super().timeout_keep_alive_handler()
+
+        def _refuse(self, refused: Refusal) -> None:
+            if names.is_answering(self):
+                names.give_up(self, loop, refused.code, refused.why)
+            elif names.is_receiving(self):  # its answer is out: there is nothing left to say
+                names.close(self)
+            else:
+                names.refuse(self, refused.code, refused.why)
+
+        def late(self) -> None:
+            """Its client had time enough for what he is sending."""
+            if (self._sieve is not None and self._sieve.half) or names.is_answering(self):
+                self._refuse(Refusal(408, "the request took too long to come"))
+            else:
+                names.close(self)
+
+        def _last_words(self) -> None:
+            """Before a close: an answer whose head was no good has begun for uvicorn, and not for the client."""
+            if names.is_answering(self) and names.is_mute(self):
+                names.refuse(self, 500, "")
+
+    return lambda: Protocol(config=config, server_state=state, **names.app_state(uvicorns, app_state))

@@ -1,0 +1,88 @@
+"""What uvicorn, in our ASGI worker, makes of the table: the same as ours, or listed; and what an app may not say."""
+
+from __future__ import annotations
+
+import pytest
+import uvicorn
+from asgi_talk import Counter, echo
+from differences import BEGIN, END, PAGE, SERVERS, listed, outcome
+from http_rules import RULES
+from talk import answers
+
+BY_NAME = {rule.name: rule for rule in RULES}
+LISTED = PAGE.read_text().partition(BEGIN)[2].partition(END)[0].strip().splitlines()
+
+
+def test_every_difference_is_listed_and_every_listed_one_is_there():
+    found = listed().strip().splitlines()
+    missing, vanished = set(found) - set(LISTED), set(LISTED) - set(found)
+    hint = "\n".join(["to be listed:", *sorted(missing), "no longer so:", *sorted(vanished)])
+    assert found == LISTED, f"run tests/conformance/differences.py and read what it changes\n{hint}"
+
+
+def test_the_list_names_the_version_it_was_made_with():
+    assert f"uvicorn {uvicorn.__version__}" in PAGE.read_text()
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_it_is_the_same_byte_by_byte(server):
+    other = [
+        rule.name
+        for rule in RULES
+        if not any(f"| {rule.name} |" in line for line in LISTED) and outcome(server, rule.sent, 1) != rule[3:]
+    ]
+    assert other == []
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize(
+    ("status", "fields"),
+    [
+        (200, [(b"location", b"/\r\nset-cookie: a=b")]),
+        (200, [(b"location", b"/\nset-cookie: a=b")]),
+        (200, [(b"location", b"/\0")]),
+        (200, [(b"a\r\nset-cookie", b"b")]),
+        (1000, []),
+        ("200 OK\r\nset-cookie: a=b", []),
+    ],
+)
+def test_a_head_that_would_split_a_response_is_a_500(server, status, fields):
+    async def app(_scope, receive, send):
+        assert await receive()
+        await send({"type": "http.response.start", "status": status, "headers": fields})
+        await send({"type": "http.response.body", "body": b"x"})
+
+    data, _ = Counter(app, server).talk([b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"])
+    (answer,) = answers(data)
+    assert answer.code == 500
+    assert b"set-cookie" not in data
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_fields_that_can_be_read_only_once_are_sent(server):
+    async def app(_scope, _receive, send):
+        fields = iter([(b"content-length", b"1"), (b"a", b"b")])
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        await send({"type": "http.response.body", "body": b"x"})
+
+    data, _ = Counter(app, server).talk([b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"])
+    (answer,) = answers(data)
+    assert (answer.fields[b"a"], answer.body) == (b"b", b"x")
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_trailer_is_no_header(server):
+    """Whoever looked at the head has not seen it: a proxy, or our own filter of X-Forwarded-For."""
+    head = b"POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n"
+    seen = []
+
+    async def app(scope, receive, send):
+        while (await receive())["more_body"]:
+            pass
+        seen.extend(scope["headers"])
+        await echo(scope, receive, send)
+
+    for pieces in ([head + b"0\r\nX-Real-IP: 6.6.6.6\r\n\r\n"], [head, b"0\r\nX-Real-IP: 6.6.6.6\r\n\r\n"]):
+        Counter(app, server).talk(pieces)
+    assert seen
+    assert b"x-real-ip" not in dict(seen)
