@@ -1,10 +1,10 @@
 """The edge storm, whole: no request is lost when an app falls asleep, whatever the moment.
 
-    python bench/edge.py [--sleeps N] [--short] [--seed N] [--idle S] [--limit S]
+    python bench/edge.py [--sleeps N] [--short] [--seed N] [--idle S] [--limit S] [--screen]
 
 TCP and Unix, 1 and 3 workers, one after another, `spyglass lookout` with min_awake 0; storm.py says how the requests
 are aimed. Exit 1 where a request was lost, a process left behind or a worker died, and where the app slept less often
-than asked (a storm without sleeps proves nothing).
+than asked (a storm without sleeps proves nothing). With --screen the Master looks at each connection first.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 
 import figures
 import peers
+from places import APPS
 from storm import Tally, storm
 
 SLEEPS, REQUESTS, SHORT = 2000, 20000, 60
@@ -54,10 +55,12 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help=f"{SHORT} sleeps")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--idle", type=float, default=0.03, help="seconds")
+    parser.add_argument("--screen", action="store_true", help="with a list of probes, none of which comes")
     parser.add_argument("--limit", type=float, default=900.0, help="seconds for each combination")
     options = parser.parse_args()
     peers.prepare()
     sleeps = SHORT if options.short else options.sleeps
+    screen = ("--config", str(APPS / "screened.toml")) if options.screen else ()
     tallies = []
     for unix in (False, True):
         for workers in (1, 3):
@@ -69,6 +72,7 @@ def main() -> int:
                 limit=options.limit,
                 seed=options.seed + len(tallies),
                 python=str(peers.PYTHON),
+                app=(*screen, "who:app"),
             )
             tallies.append(tally)
             figures.say(f"bench: {tally.name}: {tally.requests} requests, {tally.sleeps} sleeps, {tally.seconds:.0f} s")

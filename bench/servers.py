@@ -38,6 +38,14 @@ WAKES = (
     Server("spyglass serve, 2 workers", "{python} -P {site}/spyglass_systemd/__main__.py serve --workers 2 {app}:app"),
     Server("spyglass serve, python -m", "{python} -m spyglass_systemd serve --workers 2 {app}:app"),
     Server("spyglass serve, console script", "{bin}/spyglass serve --workers 2 {app}:app"),
+    Server(
+        "spyglass serve, with a file",
+        "{python} -P {site}/spyglass_systemd/__main__.py serve --config plain.toml {app}:app",
+    ),
+    Server(
+        "spyglass serve, with a screen",
+        "{python} -P {site}/spyglass_systemd/__main__.py serve --config screened.toml {app}:app",
+    ),
     Server("gunicorn sync, 1 worker", "{bin}/gunicorn -w 1 -k sync {app}:app"),
     Server("gunicorn sync --preload, 2 workers", "{bin}/gunicorn -w 2 -k sync --preload {app}:app"),
     Server("waitress, in one process", "{python} {starters}/waitress_fd.py {app}"),
@@ -46,6 +54,10 @@ WAKES = (
         "{bin}/uwsgi --http-socket fd://3 --master --processes 2 -H {venv} --module {app}:app --pythonpath {apps} "
         "--need-app --die-on-term",
     ),
+)
+DOZES = Server(
+    "spyglass serve, dozing",
+    "{python} -P {site}/spyglass_systemd/__main__.py serve --workers 2 --doze 0.1 --idle 1h {app}:app",
 )
 OURS = Server("spyglass serve", "{python} -m spyglass_systemd serve --workers 1 {app}:app")
 BASE = Server("gunicorn sync", "{bin}/gunicorn -w 1 -k sync {app}:app")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import time
 
 from spyglass_systemd.processes.alarm import Alarm
 from spyglass_systemd.protocols.apps import leads
@@ -123,6 +124,21 @@ class Loop:
         sources: dict[int, tuple[int, Callable[[], None]]] = self._crew.sources()
         for fd, call in self._summons.sources().items():
             sources[fd] = (select.POLLIN, call)
+        sources |= self._doors()
+        if self._failure.fuse is not None:
+            sources |= self._failure.fuse.sources()
+        pressure = self._vigil.pressure
+        if pressure is not None and pressure.fd >= 0:
+            sources[pressure.fd] = (pressure.events, lambda: pressure.heed(time.monotonic()))
+        poll = select.poll()
+        for fd, (events, _) in sources.items():
+            poll.register(fd, events)
+        for fd, _ in poll.poll(self._alarm.timeout_ms):
+            sources[fd][1]()
+
+    def _doors(self) -> dict[int, tuple[int, Callable[[], None]]]:
+        """The listeners, where it is for the Master to look at them, and who came in by them."""
+        sources: dict[int, tuple[int, Callable[[], None]]] = {}
         lobby = self._crew.lobby
         for listener in self._listeners:
             if lobby is not None and self._state in lobby.receives and lobby.covers(listener):
@@ -132,13 +148,7 @@ class Loop:
                 sources[listener.fd] = (select.POLLIN, self._connection)
         if lobby is not None:
             sources |= lobby.sources()
-        if self._failure.fuse is not None:
-            sources |= self._failure.fuse.sources()
-        poll = select.poll()
-        for fd, (events, _) in sources.items():
-            poll.register(fd, events)
-        for fd, _ in poll.poll(self._alarm.timeout_ms):
-            sources[fd][1]()
+        return sources
 
     @property
     def _listening(self) -> bool:

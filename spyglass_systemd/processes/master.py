@@ -121,7 +121,7 @@ class Master(Loop):
         self._succession.count()
         try:
             self._adopt(self._reread())
-            return self._crew.begin((*self._summons.descriptors, *self._failure.descriptors))
+            return self._crew.begin((*self._summons.descriptors, *self._failure.descriptors, *self._vigil.descriptors))
         except SpyglassError as error:
             return error
         except OSError as error:

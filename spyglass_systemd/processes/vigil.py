@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from spyglass_systemd.processes.crew import Crew
     from spyglass_systemd.processes.failure import Failure
     from spyglass_systemd.processes.succession import Succession
+    from spyglass_systemd.protocols.pressure import Pressure
     from spyglass_systemd.protocols.scoreboard import Scoreboard
     from spyglass_systemd.words.listener import Listener
     from spyglass_systemd.words.options import Settings
     from spyglass_systemd.words.snapshot import Snapshot
 
 _LOOK_AGAIN = 1.0  # seconds between two looks at an app that is only kept awake by something open
+_HASTE = 10.0  # how many times sooner, while memory is short
 _PROOF_LOOK = 0.05  # seconds between two looks at a quiesce that is not answered yet
 _BREATH = 0.25  # seconds for workers that accept again to have somebody accepted
 _PROOF_LIMIT = 10.0  # seconds in which a worker with nothing open answers a quiesce; else it hangs
@@ -55,12 +57,17 @@ class Vigil:
         self._state: State | None = None
         self.drain_over = FOREVER
         self.kept_by: tuple[tuple[int, str], ...] = ()
+        self.pressure: Pressure | None = None
         self.adopt(settings)
 
     def adopt(self, settings: Settings) -> None:
         """Go by these settings from now on."""
         self._settings = settings
-        self._policy = IdlePolicy(settings.idle, settings.doze, settings.min_awake)
+        self._policy = self._calm = IdlePolicy(settings.idle, settings.doze, settings.min_awake)
+        if settings.pressure and self.pressure is None:
+            from spyglass_systemd.protocols.pressure import Pressure  # noqa: PLC0415  # where it is asked for
+
+            self.pressure = Pressure.from_environ(os.environ)
 
     def entered(self, state: State | None = None) -> None:
         """Another state, or generation: the idle clock is armed, so that an app which nobody ever asks sleeps too.
@@ -116,6 +123,7 @@ class Vigil:
         roster = self._crew.roster
         if not alarm.due(self._rest_until):
             return None
+        self._hurry(alarm)
         if self._hosting or roster.unsettled or roster.current is None or not roster.current.accepting:
             return None
         seen = self._board.snapshot()
@@ -125,6 +133,20 @@ class Vigil:
         elif alarm.due(alarm.now + left):
             return Event.WENT_DOZY
         return self._dozing(alarm)
+
+    def _hurry(self, alarm: Alarm) -> None:
+        """While memory is short what is idle shall go sooner. Looked at only while the app is awake anyway."""
+        pressure = self.pressure
+        if pressure is None or not self._settings.pressure:
+            return
+        self._policy = self._calm.hastened(_HASTE) if pressure.is_high(alarm.now) else self._calm
+        if pressure.look_at:
+            alarm.due(pressure.look_at)
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What a Template must close."""
+        return (self.pressure.fd,) if self.pressure is not None and self.pressure.fd >= 0 else ()
 
     def _dozing(self, alarm: Alarm) -> Event | None:
         """Whether the app may sleep."""

@@ -60,9 +60,7 @@ def _parsed_elsewhere(content: str) -> dict[str, object]:
     ours, theirs = os.pipe()
     held = signals.hold()  # the child answers none, and is gone before they would matter
     try:
-        pid = os.fork()
-        if not pid:
-            _tell(theirs, content)
+        pid = os.fork() or _tell(theirs, content)
     except OSError:
         pid = 0
     finally:

@@ -35,6 +35,7 @@ class Settings:
     watch: float | None
     min_awake: float
     ignore_subprocesses: bool
+    pressure: bool
     screen: tuple[Rule, ...]
     patience: float | None
     workers: int

@@ -91,6 +91,7 @@ OPTIONS = {
         Option(_SLEEP, "watch", span_or_off, 30.0, "SPAN", "Started without a connection, wait this long for one."),
         Option(_SLEEP, "min_awake", span, 3.0, "SPAN", "Never sleep sooner than this after a wake."),
         Option(_SLEEP, "ignore_subprocesses", switch, False, "", "Sleep even while processes of the app's own run."),
+        Option(_SLEEP, "pressure", switch, False, "", "Doze and sleep ten times sooner while memory is short."),
         Option(_SLEEP, "screen", rules, (), "TABLE", "Answer these requests without waking the app.", (FILE,)),
         Option(_SLEEP, "patience", span_or_off, None, "SPAN", "Show a browser a waking page after this long."),
         Option(_WORKERS, "workers", count, 2, "N", "Fork this many workers."),

@@ -70,3 +70,10 @@ def test_what_is_said_to_be_left_is_left(*, idle, doze, min_awake, last, armed, 
         assert now + left >= max(last, armed) + limit
         if left:
             assert ask(now + left - 1 / 8) == 1 / 8
+
+
+def test_a_policy_can_be_hastened_but_not_below_the_shortest_life():
+    hasty = IdlePolicy(300.0, 60.0, 5.0).hastened(10)
+    assert (hasty.idle, hasty.doze, hasty.min_awake) == (30.0, 6.0, 5.0)
+    never = IdlePolicy(None, None, 5.0).hastened(10)
+    assert (never.idle, never.doze) == (None, None)
