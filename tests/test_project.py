@@ -27,6 +27,7 @@ WAKE_PATH_MAY_IMPORT = {
     "cysystemd",
     "cysystemd._daemon",
     "errno",
+    "faulthandler",
     "gc",
     "mmap",
     "select",

@@ -10,9 +10,11 @@ import os
 import time
 
 from spyglass_systemd.protocols.row import ACCEPTING, QUIESCING, QUIET
+from spyglass_systemd.protocols.witness import NOTE, note
 from spyglass_systemd.words.reports import (
     Accepting,
     Greeted,
+    Look,
     Quiesce,
     Quiesced,
     Resume,
@@ -56,7 +58,9 @@ class Gate:
         "_final",
         "_greeted",
         "_listeners",
+        "_nudged",
         "_number",
+        "_place",
         "_quota",
         "_screens",
         "_visitors",
@@ -74,13 +78,16 @@ class Gate:
         born_ns: int,
         quota: int = 0,
         screens: bool = False,
+        place: memoryview | None = None,
     ) -> None:
         self._channel = channel
         self._listeners = listeners
         self._born_ns = born_ns
         self._quota = quota  # requests until this worker asks for a successor; 0 never
+        self._place = memoryview(bytearray(NOTE)) if place is None else place  # for the request that the app is at
         self._number = 0  # the quiesce under way, 0 for none
         self._acked = False
+        self._nudged = False
         self._final = PAUSE
         self._greeted = False
         self._screens = screens
@@ -103,6 +110,14 @@ class Gate:
     def orphaned(self) -> bool:
         """The Master is gone."""
         return self._channel.closed
+
+    def nudged(self) -> bool:
+        """Whether to look into the backlogs once, though nothing has said that somebody waits there.
+
+        For a backend that is woken alone for each connection (EPOLLEXCLUSIVE): one that died may have been woken.
+        """
+        nudged, self._nudged = self._nudged, False
+        return nudged and self.accepting
 
     def fileno(self) -> int:
         return self._channel.fileno()
@@ -149,6 +164,10 @@ class Gate:
         if self._quota and self._quota <= self.row.requests < self._quota + count:
             self._channel.send(Retiring(f"max_requests={self._quota}"))
 
+    def note(self, line: bytes) -> None:
+        """The request line of what the app is called for now; the log names it, should it never come back."""
+        note(self._place, line)
+
     def answered(self, count: int = 1) -> None:
         """A request's response is out, or its client is gone; `count` of them in this turn."""
         self.row.answered(time.monotonic_ns(), count)
@@ -169,6 +188,8 @@ class Gate:
                     self._number = 0
                     self.accepting = True
                     self.row.enter(ACCEPTING)
+            elif isinstance(report, Look):
+                self._nudged = True
             elif isinstance(report, Stop):
                 self.stopped = True
         if self._channel.pending:

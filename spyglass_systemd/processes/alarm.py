@@ -9,21 +9,26 @@ _LONGEST = 24 * 3600.0  # seconds that one poll(2) waits: its milliseconds are a
 
 
 class Alarm:
-    """`due(t)` says whether `t` is reached, and otherwise has the loop look again then.
+    """`late` is by how many seconds this turn came after the time that the one before had asked for.
+
+    `due(t)` says whether `t` is reached, and otherwise has the loop look again then.
 
     So each check says itself when it wants to be asked, and no deadline is kept in two places. All times are monotonic
     seconds.
     """
 
-    __slots__ = ("at", "now")
+    __slots__ = ("at", "late", "now")
 
     def __init__(self) -> None:
         self.now = time.monotonic()
+        self.late = 0.0
         self.at = FOREVER
 
     def reset(self) -> None:
         """A new turn begins."""
-        self.now, self.at = time.monotonic(), FOREVER
+        self.now = time.monotonic()
+        self.late = max(0.0, self.now - self.at)
+        self.at = FOREVER
 
     def due(self, at: float) -> bool:
         """Whether `at` is reached."""

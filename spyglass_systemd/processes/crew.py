@@ -6,9 +6,10 @@ import os
 import select
 import time
 
-from spyglass_systemd.backends.base import LAST_CALL
-from spyglass_systemd.processes import template
-from spyglass_systemd.processes.roster import ACCEPTING, BOOTING, LEAVING, RETIRING, Generation, WorkerHandle
+from spyglass_systemd.backends.base import LAST_CALL, PAUSE
+from spyglass_systemd.policy.quiesce import Quiesce as Proof
+from spyglass_systemd.processes import patience, template
+from spyglass_systemd.processes.roster import ACCEPTING, LEAVING, Generation
 from spyglass_systemd.processes.workforce import Workforce
 from spyglass_systemd.protocols import offspring, scoreboard, signals
 from spyglass_systemd.words import reports
@@ -21,21 +22,27 @@ if TYPE_CHECKING:
 
     from spyglass_systemd.processes.alarm import Alarm
     from spyglass_systemd.protocols.control import Channel
+    from spyglass_systemd.protocols.journal import Log
+    from spyglass_systemd.protocols.scoreboard import Scoreboard
+    from spyglass_systemd.words.listener import Listener
+    from spyglass_systemd.words.options import Settings
 
     _T = TypeVar("_T")
-
-_TOO_SLOW = {
-    BOOTING: "did not accept (import_timeout)",
-    RETIRING: "was not done (drain)",
-    LEAVING: "did not end (drain)",
-}
-_LEASE_LOOK = 0.2  # seconds between two looks at a worker that is quiet but holds a lease
-_LEAVE = 5.0  # seconds for the atexit functions of a Template
-_STATUS_WAIT = 0.25  # seconds for a Template to tell the exit status of a worker that we know is dead
 
 
 class Crew(Workforce):
     """All processes below the Master."""
+
+    def __init__(
+        self,
+        listeners: tuple[Listener, ...],
+        board: Scoreboard,
+        settings: Settings,
+        log: Log,
+        post: Callable[[Event], None],
+    ) -> None:
+        super().__init__(listeners, board, settings, log, post)
+        self._patience = patience.Patience(self, log)
 
     # ### Templates
 
@@ -93,7 +100,7 @@ class Crew(Workforce):
                 self._board.header[scoreboard.H_IMPORT_US] = report.import_us
             elif isinstance(report, reports.Broken):
                 generation.trouble = (report.summary, report.trace)
-                self._break(generation)
+                self.break_off(generation)
             elif isinstance(report, reports.Forked):
                 self._forked(generation, report, fds)
             elif isinstance(report, reports.NotForked):
@@ -102,7 +109,7 @@ class Crew(Workforce):
                 worker = generation.workers.get(report.worker)
                 if worker is not None:
                     worker.status = report.status
-                    self._bury(worker)
+                    self.bury(worker)
 
     def bury_template(self, generation: Generation) -> None:
         """A Template is dead: reap it, and see what that means for its workers."""
@@ -120,10 +127,12 @@ class Crew(Workforce):
             if generation is self.roster.current and generation.loaded:
                 self._post(Event.TEMPLATE_LOST)
             else:
-                self._break(generation)
+                self.break_off(generation)
         for worker in list(generation.workers.values()):
-            if worker.pidfd < 0 or worker.died:  # never forked; or dead, and nobody can tell any more how it died
-                self._bury(worker)
+            if worker.died:  # nobody can tell any more how
+                self.bury(worker)
+            elif worker.pidfd < 0:
+                self.find(worker)
         self._forget(generation)
 
     # ### All of them
@@ -170,7 +179,7 @@ class Crew(Workforce):
     def kill_all(self, reason: str) -> None:
         """Everything below the Master, at once."""
         for worker in self.roster.workers():
-            self._kill(worker, reason)
+            self.kill(worker, reason)
         for generation in self.roster.generations.values():
             if not generation.lost:
                 offspring.send_signal(generation.pidfd, signals.KILL)
@@ -180,65 +189,50 @@ class Crew(Workforce):
         self.want = max(1, min(self.want + by, len(self._board.rows) // 4))
         self._log.event("resized", 6, workers=self.want)
 
+    # ### Quiesce
+
+    def quiesce(self, aim: str) -> None:
+        """Ask every worker of the current generation to stop accepting, for now."""
+        current = self.roster.current
+        asked = current.accepting if current is not None else []
+        self._quiesces += 1
+        self.proof = Proof(self._quiesces, aim, {w.number: (w.row.accepted, w.row.done) for w in asked})
+        for worker in asked:
+            worker.channel.send(reports.Quiesce(self._quiesces, PAUSE))
+
+    def resume(self) -> None:
+        """The quiesce is void: all that were asked accept again."""
+        proof, self.proof = self.proof, None
+        for worker in self.roster.workers():
+            if proof is not None and worker.state == ACCEPTING:
+                worker.channel.send(reports.Resume(proof.number))
+
+    def end_silent(self) -> None:
+        """Kill the workers that have not answered a quiesce though they have nothing open: they hang."""
+        for number in self.proof.silent if self.proof is not None else ():
+            worker = self.roster.worker(number)
+            if worker is not None and not worker.row.open:
+                self.kill(worker, "did not answer a quiesce")
+
     # ### Deadlines
 
     def check(self, alarm: Alarm, *, may_fork: bool, first_only: bool) -> None:
         """What time brings: stuck processes, missing and surplus workers. `first_only`: one worker will do for now."""
-        due = alarm.due
-        for generation in list(self.roster.generations.values()):
-            if _importing(generation) and due(generation.born + self.settings.import_timeout):
-                self.hear_template(generation)  # it may have said so while we were kept from listening
-            if _importing(generation) and due(generation.born + self.settings.import_timeout):
-                generation.trouble = (
-                    f"the import did not end within import_timeout={self.settings.import_timeout:g}s",
-                    "",
-                )
-                offspring.send_signal(generation.pidfd, signals.KILL)
-                self._break(generation)
-            elif generation.released and not generation.lost and due(generation.born + _LEAVE):
-                offspring.send_signal(generation.pidfd, signals.KILL)  # its atexit functions do not end
-        for worker in list(self.roster.workers()):
-            self._check_worker(worker, alarm)
+        self._patience.check(alarm)
         if not may_fork:
             return
         for serving in (self.roster.current, self.roster.successor):
             if serving is not None and serving.loaded and not serving.lost and not serving.trouble[0]:
                 want = 1 if first_only and serving is self.roster.current else self.want
                 for kind in serving.kinds:
-                    self._balance(serving, kind, want, due)
-
-    def _check_worker(self, worker: WorkerHandle, alarm: Alarm) -> None:
-        if worker.died is not None:
-            if alarm.due(worker.died + _STATUS_WAIT):
-                self._bury(worker)
-            return
-        limit = self.settings.import_timeout if worker.state == BOOTING else self.settings.drain
-        if worker.state == RETIRING and worker.quiet:
-            if not worker.row.leases:
-                self.dismiss(worker)
-            else:
-                alarm.due(alarm.now + _LEASE_LOOK)
-        if worker.state == BOOTING and worker.pid and alarm.due(worker.born + limit):
-            self.hear_worker(worker)  # as above
-        if worker.state != ACCEPTING and worker.pid and alarm.due(worker.born + limit):
-            self._kill(worker, f"{_TOO_SLOW[worker.state]} within {limit:g}s")
-        self._check_request(worker, alarm)
-
-    def _check_request(self, worker: WorkerHandle, alarm: Alarm) -> None:
-        """App code that yields nothing for `request_timeout` will not: the worker is ended."""
-        limit, busy = self.settings.request_timeout, worker.row.busy_since_ns
-        if limit is None or not worker.pid:
-            return
-        if not busy:
-            alarm.due(alarm.now + limit / 2)
-        elif alarm.due(busy / 1e9 + limit):
-            self._kill(worker, f"app code ran over request_timeout={limit:g}s without a byte")
+                    self._balance(serving, kind, want, alarm.due)
 
     def _balance(self, generation: Generation, kind: str, want: int, due: Callable[[float], bool]) -> None:
         staying = generation.staying(kind)
         if len(staying) < want and due(self._respawn_at):
             for _ in range(want - len(staying)):
                 self._hire(generation, kind)
+            due(time.monotonic() + patience.FORK)  # it is looked at by then
         accepting = [worker for worker in staying if worker.state == ACCEPTING]
         for worker in list(generation.workers.values()):
             waits = worker.kind == kind and worker.wants_successor and worker.state == ACCEPTING
@@ -246,10 +240,6 @@ class Crew(Workforce):
                 self.retire(worker, worker.reason)
         for worker in accepting[want:]:
             self.retire(worker, "fewer workers wanted")
-
-
-def _importing(generation: Generation) -> bool:
-    return not generation.loaded and not generation.lost and not generation.trouble[0]
 
 
 def _bind(call: Callable[[_T], None], value: _T) -> Callable[[], None]:

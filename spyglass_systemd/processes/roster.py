@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
     from spyglass_systemd.protocols.control import Channel
     from spyglass_systemd.protocols.row import Row
+    from spyglass_systemd.protocols.witness import Witness
 
 BOOTING, ACCEPTING, RETIRING, LEAVING = "booting", "accepting", "retiring", "leaving"
 
@@ -79,15 +80,19 @@ class Generation:
         "released",
         "spoken",
         "trouble",
+        "witness",
         "workers",
     )
 
-    def __init__(self, number: int, pid: int, pidfd: int, channel: Channel, born: float) -> None:
+    def __init__(  # noqa: PLR0917  # what it is born with
+        self, number: int, pid: int, pidfd: int, channel: Channel, born: float, witness: Witness
+    ) -> None:
         self.number = number
         self.pid = pid
         self.pidfd = pidfd
         self.channel = channel
         self.born = born
+        self.witness = witness  # what its processes are at
         self.import_us = -1  # -1 while it imports
         self.kinds: tuple[str, ...] = ()
         self.spoken: tuple[str, ...] = ()  # the kind of each listener's app, in their order
@@ -105,6 +110,10 @@ class Generation:
     @property
     def loaded(self) -> bool:
         return self.import_us >= 0
+
+    @property
+    def importing(self) -> bool:
+        return not self.loaded and not self.lost and not self.trouble[0]
 
     def load(self, import_us: int, spoken: tuple[str, ...]) -> None:
         """The apps are loaded; the worker that was asked for before serves the first of their kinds."""
@@ -168,6 +177,6 @@ class Roster:
     @property
     def descriptors(self) -> tuple[int, ...]:
         """Every descriptor of the Master that a new Template closes first of all, by name."""
-        fds = [fd for g in self.generations.values() for fd in (g.channel.fileno(), g.pidfd)]
+        fds = [fd for g in self.generations.values() for fd in (g.channel.fileno(), g.pidfd, g.witness.fd)]
         fds += [fd for worker in self.workers() for fd in (worker.channel.fileno(), worker.pidfd)]
         return tuple(fd for fd in fds if fd >= 0)

@@ -14,6 +14,7 @@ from spyglass_systemd.processes.roster import Generation, WorkerHandle
 from spyglass_systemd.protocols import apps, control, notify, offspring
 from spyglass_systemd.protocols.control import Channel
 from spyglass_systemd.protocols.row import BOOTING
+from spyglass_systemd.protocols.witness import Witness
 from spyglass_systemd.words.errors import AppError, SpyglassError
 from spyglass_systemd.words.reports import Broken, Fork, Forked, Loaded, NotForked, Reaped, Stop
 
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 # its signal pipe). Never by range: libsystemd keeps a descriptor of its own for the journal, a range would close it,
 # the next accepted connection would get its number, and the next log entry would be sent to a client. **Reset**:
 # signals (offspring.fork), LISTEN_* (already gone), NOTIFY_SOCKET and WATCHDOG_*, which both libraries read at every
-# call and which would let the app speak for us. **Kept**: the listeners, the scoreboard, its end of one channel.
+# call and which would let the app speak for us. **Kept**: the listeners, the scoreboard, its end of one channel,
+# the witness.
 #
 # ### Who sees a worker die?
 # Only a parent can wait for a process, and the parent is the Template. But the Master must know, also when the Template
@@ -55,17 +57,19 @@ def start(
 ) -> Generation:
     """Fork a Template that imports the app, from a Master that never does. Raises OSError as fork(2)."""
     ours, theirs = control.pair()
+    witness = Witness.create(len(board.rows))
     try:
         pid, pidfd = offspring.fork(
-            lambda: run(theirs, (ours.fileno(), *foreign), listeners, board, settings),
+            lambda: run(theirs, (ours.fileno(), *foreign), listeners, board, settings, witness=witness),
             join=False,  # a thread that the app started at import serves nobody here, and may run for ever
         )
     except OSError:
         ours.close()
+        witness.close()
         raise
     finally:
         theirs.close()
-    return Generation(number, pid, pidfd, ours, time.monotonic())
+    return Generation(number, pid, pidfd, ours, time.monotonic(), witness)
 
 
 def hire(generation: Generation, number: int, row: Row, kind: str = "") -> WorkerHandle:
@@ -88,11 +92,14 @@ def run(
     listeners: tuple[Listener, ...],
     board: Scoreboard,
     settings: Settings,
+    *,
+    witness: Witness,
 ) -> None:
     """The body of a Template's process. `foreign` are the Master's descriptors. Returns when told to, or orphaned."""
     for fd in foreign:
         os.close(fd)
     notify.forget(os.environ)
+    witness.swear()
     began = time.monotonic_ns()
     # The collector would look at every new module's objects again and again while none of them can be garbage; then
     # they are put out of its sight, or the first collection in a worker would write to every shared page.
@@ -113,7 +120,7 @@ def run(
     threads = "\n".join(apps.threads())
     spoken = " ".join(lead.kind if settings.preload else worker.UNKNOWN for lead in leads)
     channel.send(Loaded((time.monotonic_ns() - began) // 1000, spoken, threads))
-    _Nursery(channel, leads, kinds, board, settings).run()
+    _Nursery(channel, leads, kinds, board, settings, witness=witness).run()
 
 
 class _Nursery:
@@ -126,8 +133,11 @@ class _Nursery:
         kinds: tuple[str, ...],
         board: Scoreboard,
         settings: Settings,
+        *,
+        witness: Witness,
     ) -> None:
         self._channel = channel
+        self._witness = witness
         self._leads = leads
         self._kinds = kinds
         self._board = board
@@ -179,7 +189,9 @@ class _Nursery:
         row = self._board.rows[request.row]
         row.claim(os.getpid(), request.worker, request.generation)
         sys.stdin = None  # a worker has no person to ask
-        worker.run(line, row, self._leads, request.kind or self._kinds[0], self._settings, born_ns=born_ns)
+        self._witness.forget(row.index)
+        kind, place = request.kind or self._kinds[0], self._witness.place(row.index)
+        worker.run(line, row, self._leads, kind, self._settings, born_ns=born_ns, place=place)
 
     def _reap(self, pidfd: int) -> None:
         number, pid = self._children.pop(pidfd)

@@ -26,11 +26,20 @@ UNKNOWN = "unknown"
 _BOOT_FAILED = 69  # EX_UNAVAILABLE; the Master has the reason by message
 
 
-def run(channel: Channel, row: Row, leads: tuple[Lead, ...], kind: str, settings: Settings, *, born_ns: int) -> None:
+def run(
+    channel: Channel,
+    row: Row,
+    leads: tuple[Lead, ...],
+    kind: str,
+    settings: Settings,
+    *,
+    born_ns: int,
+    place: memoryview,
+) -> None:
     """Serve the apps of `kind` until the Master says Stop or is gone.
 
-    `kind` is UNKNOWN where the apps are to be loaded in each worker (`preload = false`). Raises SystemExit with 69
-    where an app does not start here.
+    `kind` is UNKNOWN where the apps are to be loaded in each worker (`preload = false`); `place` is where to note
+    requests. Raises SystemExit with 69 where an app does not start here.
     """
     gc.enable()
     try:
@@ -43,7 +52,7 @@ def run(channel: Channel, row: Row, leads: tuple[Lead, ...], kind: str, settings
         leases.attach(row)
         listeners = tuple(lead.listener for lead in mine)
         quota, screens = _quota(settings.max_requests), bool(settings.screen)
-        gate = Gate(channel, row, listeners, born_ns=born_ns, quota=quota, screens=screens)
+        gate = Gate(channel, row, listeners, born_ns=born_ns, quota=quota, screens=screens, place=place)
         registry.backend(kind)(mine, gate, settings)
     except AppError as error:
         channel.send(Broken(error.summary, error.trace))

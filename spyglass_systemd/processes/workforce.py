@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from spyglass_systemd.backends.base import FINAL, PAUSE
+from spyglass_systemd.backends.base import FINAL
 from spyglass_systemd.policy import respawn
-from spyglass_systemd.policy.quiesce import Quiesce as Proof
 from spyglass_systemd.processes import template
 from spyglass_systemd.processes.roster import ACCEPTING, BOOTING, LEAVING, RETIRING, Generation, Roster, WorkerHandle
 from spyglass_systemd.protocols import offspring, scoreboard, signals
@@ -18,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from spyglass_systemd.policy.quiesce import Quiesce as Proof
     from spyglass_systemd.processes.lobby import Lobby
     from spyglass_systemd.protocols.journal import Log
     from spyglass_systemd.protocols.scoreboard import Scoreboard
@@ -82,18 +82,36 @@ class Workforce:
         if worker.doomed:
             offspring.send_signal(worker.pidfd, signals.KILL)
 
+    # ### And a worker of whom its Template could not say any more that it was forked?
+    # It may be there, and write into its row. Nobody but it and its Template ever had its end of the channel, and the
+    # Template is dead: so while the channel is open it lives, its row says which process it is, and it serves on.
+
+    def find(self, worker: WorkerHandle) -> None:
+        """Its Template is dead and has not told of it."""
+        pid = worker.row.pid
+        try:
+            if pid and not worker.channel.closed:
+                worker.pid, worker.pidfd = pid, os.pidfd_open(pid)
+                self.hear_worker(worker)  # if it lives now, then that was its own number
+        except OSError:  # gone, or no descriptor left: then its channel tells of its end
+            pass
+        if worker.channel.closed:
+            self.bury(worker)
+        elif worker.doomed and worker.pidfd >= 0:
+            offspring.send_signal(worker.pidfd, signals.KILL)
+
     def _not_forked(self, generation: Generation, report: reports.NotForked) -> None:
         self._log.event("fork_failed", 3, actor=generation.label, worker=report.worker, reason=report.reason)
         worker = generation.workers.get(report.worker)
         if worker is not None:
             worker.reason = f"fork failed: {report.reason}"
-            self._bury(worker)
+            self.bury(worker)
 
     def _accepting(self, worker: WorkerHandle, report: reports.Accepting) -> None:
         if worker.state == BOOTING:
             worker.state = ACCEPTING
         self._board.header[scoreboard.H_BOOT_US] = report.boot_us
-        generation = self._generation(worker)
+        generation = self.generation_of(worker)
         if generation.trouble[0]:
             return  # given up in this very turn
         if generation is self.roster.successor:
@@ -124,6 +142,9 @@ class Workforce:
                 worker.trouble, worker.reason = (report.summary, report.trace), worker.reason or report.summary
             else:
                 self._tell(worker, report)
+        generation = self.roster.generations.get(worker.generation)  # none: all of it was buried in this very turn
+        if worker.pidfd < 0 and generation is not None and generation.lost and worker.number in generation.workers:
+            self.find(worker)
 
     def _tell(self, worker: WorkerHandle, report: reports.Report) -> None:
         """What a worker has to say to people."""
@@ -133,7 +154,7 @@ class Workforce:
             self._greeted = True
             self._log.event("greeted", 6, actor=worker.label, peer=report.peer, listener=report.listener)
 
-    def _generation(self, worker: WorkerHandle) -> Generation:
+    def generation_of(self, worker: WorkerHandle) -> Generation:
         return self.roster.generations[worker.generation]
 
     def _quiesced(self, worker: WorkerHandle, report: reports.Quiesced) -> None:
@@ -142,31 +163,6 @@ class Workforce:
             worker.quiet = worker.quiet or report.number == worker.asked  # dismissed when it holds no lease any more
         elif self.proof is not None:
             self.proof.acknowledge(worker.number, report.number, report.accepted, report.answered)
-
-    # ### Quiesce
-
-    def quiesce(self, aim: str) -> None:
-        """Ask every worker of the current generation to stop accepting, for now."""
-        current = self.roster.current
-        asked = current.accepting if current is not None else []
-        self._quiesces += 1
-        self.proof = Proof(self._quiesces, aim, {w.number: (w.row.accepted, w.row.done) for w in asked})
-        for worker in asked:
-            worker.channel.send(reports.Quiesce(self._quiesces, PAUSE))
-
-    def resume(self) -> None:
-        """The quiesce is void: all that were asked accept again."""
-        proof, self.proof = self.proof, None
-        for worker in self.roster.workers():
-            if proof is not None and worker.state == ACCEPTING:
-                worker.channel.send(reports.Resume(proof.number))
-
-    def end_silent(self) -> None:
-        """Kill the workers that have not answered a quiesce though they have nothing open: they hang."""
-        for number in self.proof.silent if self.proof is not None else ():
-            worker = self.roster.worker(number)
-            if worker is not None and not worker.row.open:
-                self._kill(worker, "did not answer a quiesce")
 
     # ### Going
 
@@ -184,7 +180,7 @@ class Workforce:
         worker.state, worker.born = LEAVING, time.monotonic()
         worker.channel.send(reports.Stop())
 
-    def _kill(self, worker: WorkerHandle, reason: str) -> None:
+    def kill(self, worker: WorkerHandle, reason: str) -> None:
         worker.reason, worker.doomed = reason, True
         if worker.pidfd >= 0:
             offspring.send_signal(worker.pidfd, signals.KILL)
@@ -194,10 +190,10 @@ class Workforce:
         worker.died = worker.died or time.monotonic()
         generation = self.roster.generations.get(worker.generation)
         if generation is not None and generation.lost:  # none: its Template told in this very turn, and is dead too
-            self._bury(worker)
+            self.bury(worker)
 
-    def _bury(self, worker: WorkerHandle) -> None:
-        generation = self._generation(worker)
+    def bury(self, worker: WorkerHandle) -> None:
+        generation = self.generation_of(worker)
         if generation.workers.pop(worker.number, None) is None:
             return
         self.hear_worker(worker)
@@ -227,6 +223,9 @@ class Workforce:
             # The app works: it was a request that killed this one. Whoever comes next has another, and must not wait
             # for half a minute because somebody before him asked again and again for what kills.
             pause = min(pause, self.pause(2))
+            for other in self.roster.workers():
+                if other.state == ACCEPTING and other.kind == worker.kind:
+                    other.channel.send(reports.Look())
         self._respawn_at = now + pause
         if self.proof is not None:
             self._post(Event.STIRRED)
@@ -236,7 +235,7 @@ class Workforce:
         if worker.trouble[0] or self._failures >= _BOOT_FAILURES:
             died = f"{self._failures} workers in a row died before they could accept: {how}"
             generation.trouble = worker.trouble if worker.trouble[0] else (died, "")
-            self._break(generation)
+            self.break_off(generation)
 
     def forget_failures(self) -> None:
         """Who has died before says nothing of those who are started now: nobody waits for them."""
@@ -247,7 +246,7 @@ class Workforce:
         """Seconds to wait after so many failures in a row: none after the first."""
         return respawn.delay(failures - 1)
 
-    def _break(self, generation: Generation) -> None:
+    def break_off(self, generation: Generation) -> None:
         """Say once that a generation is of no use, if anybody counts on it."""
         if not generation.broken and generation in (self.roster.current, self.roster.successor):
             generation.broken = True
@@ -258,3 +257,4 @@ class Workforce:
         if generation.lost and not generation.workers and generation.number in self.roster.generations:
             del self.roster.generations[generation.number]
             generation.channel.close()
+            generation.witness.close()

@@ -14,6 +14,7 @@ else:
 INT, QUIT, TERM, HUP = _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM, _signal.SIGHUP
 TTIN, TTOU, USR1, USR2 = _signal.SIGTTIN, _signal.SIGTTOU, _signal.SIGUSR1, _signal.SIGUSR2
 CHLD, KILL = _signal.SIGCHLD, _signal.SIGKILL
+STACKS = _signal.SIGRTMIN + 7  # asks a process of ours for its stacks; nobody else sends real-time signals to an app
 # What a Master hears. USR1 and USR2 mean nothing to it; but log rotation sends USR1 by habit, and the default is death.
 MASTERS = (HUP, INT, QUIT, TERM, TTIN, TTOU, USR1, USR2)
 
@@ -46,8 +47,11 @@ def received(fd: int) -> list[int]:
 
 
 def hold() -> set[int]:
-    """Block every signal, so that the child of a fork does not run its parent's handlers; the mask for `release`."""
-    return set(_signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals()))
+    """Block every signal, so that the child of a fork does not run its parent's handlers; the mask for `release`.
+
+    But not STACKS: what an app has a fork do first (os.register_at_fork) can get stuck as well.
+    """
+    return set(_signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals() - {STACKS}))
 
 
 def release(held: set[int]) -> None:

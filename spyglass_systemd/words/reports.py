@@ -120,6 +120,12 @@ class Resume(Report):
     number: int
 
 
+class Look(Report):
+    """A sibling died: look into the backlogs yourself. Somebody may wait there for whom it alone was woken."""
+
+    __slots__ = ()
+
+
 class Visitor(Report):
     """A connection that the Master has accepted on descriptor `listener` comes along; `number` is the Master's for it.
 
@@ -200,6 +206,7 @@ _CLASSES: dict[str, type[Report]] = {
         Reaped,
         Quiesce,
         Resume,
+        Look,
         Visitor,
         Welcomed,
         Accepting,

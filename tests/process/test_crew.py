@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from spyglass_systemd.processes import crew as module
+from spyglass_systemd.processes import patience as module
 from spyglass_systemd.processes.alarm import Alarm
 from spyglass_systemd.processes.crew import Crew
 from spyglass_systemd.processes.roster import ACCEPTING, WorkerHandle

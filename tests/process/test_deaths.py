@@ -11,11 +11,11 @@ from harness import AROUND, IMPATIENT, Process, eventually, said, slow_to_come, 
 SEGFAULT = "import ctypes; ctypes.string_at(0)"
 
 
-def wake(master):
+def wake(master, workers=2):
     """Start it; wait until all its workers accept."""
     with master.start(waiting="say(1)") as connection:
         assert said(connection.read()) == [1]
-    master.all_accept(2)
+    master.all_accept(workers)
     return master
 
 
@@ -98,6 +98,7 @@ def test_an_app_that_cannot_be_loaded_in_a_worker_is_a_broken_app(service):
     with master.start(waiting="") as connection:
         assert connection.read().status == 503
     assert "No module named 'nosuch'" in master.log.until(" failed ")
+    master.log.until("ModuleNotFoundError")  # the last line of it
     assert master.log.count("Traceback") == 1
 
 
@@ -323,3 +324,86 @@ def test_what_died_before_keeps_nobody_waiting_who_rouses_the_app(bereaved):
     master = bereaved("--doze", "0.5")
     master.log.until("dozed")
     assert master.ask("say('here')") == ["here"]
+
+
+# ### Between a fork and what is said of it
+
+
+def dies_unsaid(flag):
+    """For `around`: where `flag` is, the next Template that forks a worker dies before it can tell the Master."""
+    return AROUND.format(
+        before=f"""
+import os
+from spyglass_systemd.protocols import offspring
+fork = offspring.fork
+def fork_and_die(body, *, join=True, **more):
+    found = fork(body, join=join, **more)
+    if join and os.path.exists({str(flag)!r}):
+        os.unlink({str(flag)!r})
+        os.kill(os.getpid(), 9)
+    return found
+offspring.fork = fork_and_die
+""",
+        after="",
+    )
+
+
+def test_a_worker_whose_template_died_before_it_could_say_so_serves_as_any_other(service, gate, tmp_path):
+    master = wake(service("--workers", "1", around=dies_unsaid(tmp_path / "flag")), 1)
+    master.log.until(" ready ")
+    (tmp_path / "flag").touch()
+    master.workers[0].kill()
+    with master.connect().ask(f"say(os.getpid())\n{wait_at(gate)}") as connection:
+        master.in_flight()
+        master.log.until("reloaded")
+        (row,) = [row for row in master.rows() if row["in_flight"]]
+        eventually(lambda: master.ask("say(os.getppid())") == [master.template.pid])
+        assert len(master.rows()) == 2
+        with gate.open("w"):
+            pass
+        assert said(connection.read()) == [row["pid"], "answered"]
+    master.all_accept(1)
+    assert len(master.members()) == 3
+    assert master.stop() == 0
+
+
+def test_a_worker_whose_template_died_before_it_could_say_so_may_die_as_any_other(service, tmp_path):
+    master = wake(service("--workers", "1", around=dies_unsaid(tmp_path / "flag")), 1)
+    master.log.until(" ready ")
+    (tmp_path / "flag").touch()
+    old = master.workers[0].pid
+    master.workers[0].kill()
+    with master.connect().ask("os._exit(3)") as connection:
+        assert connection.sock.recv(1) == b""
+    assert master.ask("say('here')") == ["here"]
+    (row,) = master.all_accept(1)
+    assert row["pid"] != old
+    assert master.stop() == 0
+
+
+# ### Between the wake of a worker and its accept
+
+DIES_AT_THE_DOOR = """
+import os
+from spyglass_systemd.backends.wsgi.entrance import Entrance
+turn = Entrance.turn
+def turn_or_die(self, fds):
+    if os.path.exists({flag!r}):
+        os.unlink({flag!r})
+        os.kill(os.getpid(), 9)
+    return turn(self, fds)
+Entrance.turn = turn_or_die
+from spyglass_systemd.policy import respawn
+respawn.delay.__defaults__ = 1000.0, 1000.0
+"""
+
+
+def test_whoever_a_dying_worker_was_woken_for_is_seen_by_another(service, tmp_path):
+    """EPOLLEXCLUSIVE wakes one worker. If that one dies before it accepts, the others sleep on."""
+    around = AROUND.format(before=DIES_AT_THE_DOOR.format(flag=str(tmp_path / "flag")), after="")
+    master = wake(service("--workers", "3", around=around), 3)
+    for count in (1, 2):  # the first is replaced at once, and a new one looks into the backlog by itself
+        (tmp_path / "flag").touch()
+        assert master.ask("say('here')") == ["here"]
+        eventually(lambda: master.log.count("worker_died") == count)  # noqa: B023  # it is asked here and now
+        master.all_accept(4 - count)

@@ -91,8 +91,11 @@ def test_only_the_master_writes_to_the_journal(service, tmp_path):
 # ### Descriptors
 
 
+WITNESS = "/memfd:spyglass-witness (deleted)"
+
+
 def check_descriptors(master):
-    """The listener and the scoreboard are everybody's; every channel end, pipe and pidfd is one process's."""
+    """The listener, the scoreboard and one witness are everybody's; every channel end, pipe and pidfd is somebody's."""
     template = master.template.pid
     workers = children(template)
     eventually(lambda: pidfds(template) == len(workers) == pidfds(master.pid) - 1)
@@ -104,6 +107,8 @@ def check_descriptors(master):
     assert [pid for pid in workers if pidfds(pid)] == []
     assert owners.pop(master.sockets[0]) == {*master.members()}
     assert owners.pop(str(master.run / "scoreboard")) == {*master.members()}
+    assert owners.pop(WITNESS) == {*master.members()}
+    assert [[*descriptors(pid).values()].count(WITNESS) for pid in master.members()] == [1] * len(master.members())
     assert {what: pids for what, pids in owners.items() if len(pids) > 1} == {}
     assert {what.partition(":")[0] for what in owners} == {"socket", "pipe"}
     return True

@@ -69,3 +69,21 @@ def test_a_turn_has_one_time(alarm, clock):
     assert alarm.now == 200.0
     assert alarm.at == FOREVER
     assert alarm.due(150.0)
+
+
+def test_a_turn_that_comes_when_it_was_asked_for_is_not_late(alarm, clock):
+    alarm.reset()
+    alarm.due(105.0)
+    clock.now = 105.0
+    alarm.reset()
+    assert alarm.late == 0.0
+
+
+def test_a_turn_that_comes_too_late_says_by_how_much(alarm, clock):
+    alarm.reset()
+    alarm.due(105.0)
+    clock.now = 112.0
+    alarm.reset()
+    assert alarm.late == 7.0
+    alarm.reset()
+    assert alarm.late == 0.0

@@ -17,7 +17,9 @@ def seen(*headers, kind="http", proxies=("unix",), root="", uvicorn=None, monkey
         monkeypatch.setattr(names, "version", lambda: uvicorn)
     scope = {"type": kind, "client": None, "scheme": {"http": "http", "websocket": "ws"}[kind], "server": None} | scope
     scope |= {"root_path": root, "path": f"{root}/x", "raw_path": f"{root}/x".encode(), "headers": list(headers)}
-    made = origins(lambda scope, *_: scope, Settings(app="a:b", trusted_proxies=proxies, trusted_fields=FIELDS))
+    made = origins(
+        lambda scope, *_: scope, Settings(app="a:b", trusted_proxies=proxies, trusted_fields=FIELDS), lambda _: None
+    )
     return made(scope, None, None)
 
 

@@ -17,6 +17,7 @@ from spyglass_systemd.words.listener import AF_INET, Listener
 from spyglass_systemd.words.reports import (
     Accepting,
     Greeted,
+    Look,
     Quiesce,
     Quiesced,
     Resume,
@@ -422,3 +423,20 @@ def test_where_there_is_a_screen_a_connection_is_no_activity_before_its_first_re
     assert began > 0
     gate.opened("unix", listeners[0])
     assert gate.row.last_activity_ns == began
+
+
+# ### Whom a sibling was woken for
+
+
+def test_a_worker_is_asked_once_to_look_into_the_backlogs(gate, master):
+    assert not gate.nudged()
+    master.says(gate, Look())
+    assert gate.nudged()
+    assert not gate.nudged()
+
+
+def test_who_does_not_accept_does_not_look(gate, master):
+    master.says(gate, Quiesce(4, PAUSE), Look())
+    assert not gate.nudged()
+    master.says(gate, Resume(4))
+    assert not gate.nudged()

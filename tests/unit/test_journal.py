@@ -216,9 +216,9 @@ def test_without_a_library_the_journal_still_gets_lines(pipe, monkeypatch):
 
 def test_each_main_event_has_a_message_id_of_its_own():
     life = "listening woke ready slept dozed resumed worker_died worker_retired drained"
-    trouble = "failed gave_up recovered reloaded reload_failed mismatched"
+    trouble = "failed gave_up recovered reloaded reload_failed mismatched stuck"
     assert sorted(MESSAGE_IDS) == sorted(f"{life} {trouble}".upper().split())
-    assert len(set(MESSAGE_IDS.values())) == 15
+    assert len(set(MESSAGE_IDS.values())) == 16
     assert all(re.fullmatch(r"[0-9a-f]{32}", one) for one in MESSAGE_IDS.values())
 
 

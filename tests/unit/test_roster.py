@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from spyglass_systemd.processes.roster import ACCEPTING, BOOTING, LEAVING, RETIRING, Generation, Roster, WorkerHandle
@@ -26,8 +28,8 @@ def a_worker(generation, number, state=ACCEPTING, *, kind="wsgi", pid=0, pidfd=-
     return worker
 
 
-def a_generation(roster, number=1, *, pid=100, pidfd=-1, fd=-1, kinds=("wsgi",)):
-    generation = Generation(number, pid, pidfd, Line(fd), 1.0)
+def a_generation(roster, number=1, *, pid=100, pidfd=-1, fd=-1, kinds=("wsgi",), witness=-1):
+    generation = Generation(number, pid, pidfd, Line(fd), 1.0, SimpleNamespace(fd=witness))
     if kinds:
         generation.load(5, kinds)
     roster.generations[number] = generation
@@ -168,12 +170,12 @@ def test_a_successor_unsettles_it(roster):
 
 
 def test_every_descriptor_is_named_once_and_what_is_closed_is_not(roster):
-    old, new = a_generation(roster, 1, pidfd=10, fd=11), a_generation(roster, 2, pidfd=20, fd=21)
+    old, new = a_generation(roster, 1, pidfd=10, fd=11, witness=14), a_generation(roster, 2, pidfd=20, fd=21)
     a_worker(old, 1, pidfd=12, fd=13)
     a_worker(new, 2, BOOTING, fd=22)  # not forked yet
-    assert sorted(roster.descriptors) == [10, 11, 12, 13, 20, 21, 22]
+    assert sorted(roster.descriptors) == [10, 11, 12, 13, 14, 20, 21, 22]
     old.pidfd, old.channel.fd = -1, -1
-    assert sorted(roster.descriptors) == [12, 13, 20, 21, 22]
+    assert sorted(roster.descriptors) == [12, 13, 14, 20, 21, 22]
 
 
 def test_books_that_were_just_opened_are_empty(roster):

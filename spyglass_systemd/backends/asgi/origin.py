@@ -9,6 +9,7 @@ from spyglass_systemd.words.hosts import split_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from spyglass_systemd.policy.forwarded import Origin
@@ -26,9 +27,10 @@ def _spellings(name: str) -> list[str]:
 _CLAIMS = frozenset(spelling.encode() for name in CLAIMS for spelling in _spellings(name))
 
 
-def origins(app: Any, settings: Settings) -> Any:
+def origins(app: Any, settings: Settings, note: Callable[[bytes], None]) -> Any:
     """An ASGI 3 app around an ASGI 3 app, for requests. Where no such field came it costs one look at the names.
 
+    `note` is told which request begins: should the loop never turn again, it is most likely the last one's doing.
     Every request passes here: a function, because calling an instance takes longer than the look does.
     """
     trust = Trust(settings.trusted_proxies, settings.trusted_fields)
@@ -36,6 +38,7 @@ def origins(app: Any, settings: Settings) -> Any:
     claims_nothing = _CLAIMS.isdisjoint
 
     def settled(scope: Any, receive: Any, send: Any) -> Any:
+        note(f"{scope.get('method', 'WEBSOCKET')} {scope['path']}".encode("utf-8", "replace"))
         if not claims_nothing(dict(scope["headers"])):  # one look, in C
             _settle(scope, trust, in_path=paths_have_root)
         return app(scope, receive, send)

@@ -70,7 +70,7 @@ def around(app: Any, gate: Gate, settings: Settings, tasks: Tasks) -> Any:
         from spyglass_systemd.backends.asgi.logged import Logged  # noqa: PLC0415
 
         app = Logged(app, AccessLog(sys.stdout.fileno(), gate.row.worker))
-    app = origins(app, settings)
+    app = origins(app, settings, gate.note)
     if settings.screen:
         from spyglass_systemd.backends.asgi.screened import Screened, ScreenedTasks  # noqa: PLC0415  # as above
 

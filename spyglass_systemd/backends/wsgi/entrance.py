@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 # ### And when the one that was woken leaves?
 # Then nobody knows. The wake was his alone, the siblings sleep on, and the visitor waits until the next one comes. It
 # may have come in the very turn in which he is told to leave. So whoever leaves for good takes one more of each
-# listener; who only pauses need not, since all register again afterwards, and epoll_ctl(2) looks.
+# listener; who only pauses need not, since all register again afterwards, and epoll_ctl(2) looks. And when he dies,
+# the Master has the others look.
 
 _EXCLUSIVE = select.EPOLLIN | select.EPOLLEXCLUSIVE
 _BREATH = 1.0  # seconds without accepting when there is no descriptor left

@@ -41,13 +41,14 @@ _hosts: set[str] = set()
 class Request:
     """What a head says beside its environ.
 
-    The `minor` version, the `length` of the body (CHUNKED for one that is chunked), `keep`: the client would send more
-    requests on this connection, `expects`: it waits for 100 Continue.
+    The `line` that it begins with, and what that is made of; the `length` of the body (CHUNKED for one that is
+    chunked), `keep`: the client would send more requests on this connection, `expects`: it waits for 100 Continue.
     """
 
-    __slots__ = ("expects", "keep", "length", "method", "minor", "target", "version")
+    __slots__ = ("expects", "keep", "length", "line", "method", "minor", "target", "version")
 
-    def __init__(self, method: str, target: str, version: str, minor: int) -> None:
+    def __init__(self, method: str, target: str, version: str, minor: int, line: bytes = b"") -> None:
+        self.line = line
         self.method = method
         self.target = target
         self.version = version
@@ -133,8 +134,8 @@ def _understand(request: Request, environ: dict[str, Any], prefix: str) -> None:
 
 
 def _request_line(head: bytes, target: str) -> Request:
-    line = head.partition(b"\r\n")[0].decode("latin-1")
-    method, _, rest = line.partition(" ")
+    line = head.partition(b"\r\n")[0]
+    method, _, rest = line.decode("latin-1").partition(" ")
     version = rest[len(target) + 1 :]
     if rest != f"{target} {version}" or not target or "#" in target or "\t" in target or " " in target:
         raise Refusal(400, "a request line is METHOD TARGET VERSION, with one space between")
@@ -142,7 +143,7 @@ def _request_line(head: bytes, target: str) -> Request:
         _check_method(method)
     if version not in _MINOR:
         raise version_refused(version)
-    return Request(method, target, version, _MINOR[version])
+    return Request(method, target, version, _MINOR[version], line)
 
 
 def _escaped(head: bytes) -> bytes:

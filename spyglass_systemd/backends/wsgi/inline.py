@@ -30,6 +30,7 @@ class Inline:
 
     def __init__(self, service: Service, ready: list[Connection]) -> None:
         self._busy = service.gate.row.busy
+        self._note = service.gate.note
         self._ready = ready
         self._budget = service.budget
         self._slice_ns = 0
@@ -45,6 +46,7 @@ class Inline:
         if context is None:
             context = exchange.context = copy_context()
         self._slice_ns = now = monotonic_ns()
+        self._note(exchange.request.line)
         self._busy(now)
         context.run(exchange.call)
         self._busy(0)
@@ -55,6 +57,7 @@ class Inline:
 
     def abandon(self, exchange: Exchange) -> None:
         """Nobody wants the rest of it."""
+        self._note(exchange.request.line)
         self._busy(monotonic_ns())
         if exchange.context is not None:
             exchange.context.run(exchange.close)

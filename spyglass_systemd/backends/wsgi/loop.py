@@ -153,13 +153,15 @@ class Loop:
                 connection.last_call()
         if gate.accepting:
             entrance.open()
+            guests = entrance.one_more() if gate.nudged() else []
         else:
             guests = entrance.one_more() if gate.closing else []
             entrance.shut()
             if gate.last_call:
                 guests += entrance.everybody()
-            for door, sock, address in guests:
-                self._welcome(door, sock, address)
+        for door, sock, address in guests:
+            self._welcome(door, sock, address)
+        if not gate.accepting:
             if gate.closing:
                 entrance.leave()
             gate.leave_listeners()

@@ -48,6 +48,7 @@ class Pool:
     def __init__(self, service: Service, threads: int) -> None:
         self._row = service.gate.row
         self.budget = service.budget
+        self._note_line = service.gate.note
         self._threads = threads
         self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._lock = threading.Lock()
@@ -121,8 +122,13 @@ class Pool:
         return job
 
     def _note(self) -> None:
-        """Tell the Master, who replaces a worker whose app runs too long, since when the oldest call runs."""
-        self._row.busy(min((e.since_ns for e in self._running if e.since_ns), default=0))
+        """Tell the Master, who replaces a worker whose app runs too long, which call is the oldest, and how old."""
+        oldest = min((e for e in self._running if e.since_ns), key=_since, default=None)
+        if oldest is None:
+            self._row.busy(0)
+            return
+        self._note_line(oldest.request.line)
+        self._row.busy(oldest.since_ns)
 
     # ### The threads' side
 
@@ -173,3 +179,7 @@ class Pool:
     def _progress(self, exchange: Exchange) -> bool:
         self.pause(exchange, waits=False)
         return False
+
+
+def _since(exchange: Exchange) -> int:
+    return exchange.since_ns
