@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import uvicorn
 from asgi_talk import Counter, echo
 from differences import BEGIN, END, PAGE, SERVERS, listed, outcome
-from http_rules import RULES
+from http_rules import CLOSED, RULES
+from hypothesis import given, settings
+from streams import mutated, ours
 from talk import answers
+
+
+class Recorder:
+    """An ASGI app that remembers its requests, as streams.told tells them."""
+
+    def __init__(self):
+        self.requests = []
+
+    async def __call__(self, scope, receive, send):
+        assert scope["type"] == "http"
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body, more = body + message["body"], message["more_body"]
+        query = scope["query_string"].decode("latin-1")
+        path = scope["path"].encode().decode("latin-1")
+        self.requests.append((scope["method"], path + ("?" + query if query else ""), body.decode("latin-1")))
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
 
 BY_NAME = {rule.name: rule for rule in RULES}
 LISTED = PAGE.read_text().partition(BEGIN)[2].partition(END)[0].strip().splitlines()
@@ -32,6 +58,23 @@ def test_it_is_the_same_byte_by_byte(server):
         if not any(f"| {rule.name} |" in line for line in LISTED) and outcome(server, rule.sent, 1) != rule[3:]
     ]
     assert other == []
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_changed_a_little_it_is_divided_as_the_wsgi_worker_divides_it_or_refused(server):
+    @given(mutated())
+    @settings(max_examples=150)
+    def check(data):
+        mine, closed = ours(data)
+        app = Recorder()
+        _, end = Counter(app, server, line_limit=8192, header_limit=65536, header_count=100).talk([data])
+        for here, there in itertools.zip_longest(mine, app.requests):
+            if here is None or there is None:
+                assert closed if here is None else end == CLOSED, (data, here, there)
+                break
+            assert here == there, data
+
+    check()
 
 
 @pytest.mark.parametrize("server", SERVERS)
