@@ -24,6 +24,7 @@ yours to change; the options of the app are in {config}. To use it:
     systemctl {user}enable --now {sockets}
 """
 # Of these one more line is one more value; of all others the last one counts.
+_NO_MANUAL = ("Unit", "Documentation", "")  # our manual pages come with the package
 _LISTS = {"Environment", "EnvironmentFile", "LoadCredential", "LoadCredentialEncrypted"}
 
 
@@ -50,7 +51,7 @@ def _unit(wanted: Wanted, kind: str, lines: tuple[Line, ...], sockets: str) -> s
         sockets=sockets,
     )
     _, _, body = template(kind, user=user).partition("\n\n")  # its own head speaks of templates
-    return write((), head) + "\n" + _alone(wanted, merged(body, lines))
+    return write((), head) + "\n" + _alone(wanted, merged(body, (_NO_MANUAL, *lines)))
 
 
 def _alone(wanted: Wanted, text: str) -> str:

@@ -54,3 +54,31 @@ def test_an_app_of_a_user_wakes_and_sleeps(manager):
         assert manager.state("spyglass@blog.service") == "active"
         eventually(lambda: manager.state("spyglass@blog.service") == "inactive", "sleep")
     assert manager.state("spyglass@blog.socket") == "active"
+
+
+def test_the_commands_of_an_operator_are_a_users_as_well(manager):
+    machine, app = manager.machine, f"{manager.home}/wiki"
+    machine.put(f"{app}/wiki.py", "def app(environ, start):\n    start('200 OK', [])\n    return [b'wiki of a user']\n")
+    machine.run("chown", "-R", f"{NAME}:", manager.home)
+    idle = ("--idle", "0.3s", "--min-awake", "0s")
+    manager.run("spyglass", "new", "wiki", "wiki:app", "--user", "--chdir", app, *idle)
+    enabled = manager.run("spyglass", "enable", "wiki", "--user")
+    assert "loginctl enable-linger" in enabled.err
+    socket = f"{manager.run_directory}/spyglass/wiki.sock"
+    assert enabled.out == f"wiki listens on unix:{socket}"
+    for _ in range(2):
+        answer = manager.run("curl", "--silent", "--show-error", "--unix-socket", socket, "http://localhost/")
+        assert answer.out == "wiki of a user"
+        eventually(lambda: manager.state("spyglass@wiki.service") == "inactive", "sleep")
+    manager.run("spyglass", "remove", "wiki", "--user", "--purge", "--yes")
+    left = manager.run("find", manager.home, manager.run_directory, "-path", "*spyglass*wiki*", check=False).out
+    assert left == ""
+
+
+def test_a_user_who_cannot_reach_his_manager_is_told_how(manager):
+    manager.run("spyglass", "new", "lost", "wiki:app", "--user", "--chdir", manager.home)
+    words = ["runuser", "-u", NAME, "--", "env", f"HOME={manager.home}", "spyglass", "enable", "lost", "--user"]
+    refused = manager.machine.run(*words, check=False)
+    assert refused.code == 69
+    assert "loginctl enable-linger" in refused.err
+    manager.run("rm", f"{manager.home}/.config/spyglass/lost.toml")

@@ -35,6 +35,7 @@ def test_a_pair_stands_alone(user):
         lines = {(section, key): value for section, key, value in parse(text)}
         assert not [value for value in lines.values() if "%i" in value or "spyglass@b" in value]
         assert "NAME" not in text
+        assert "man:" not in text
         assert f"systemctl {'--user ' * user}enable --now spyglass-blog.socket" in text
         if name.endswith("service"):
             assert lines["Unit", "Requires"] == "spyglass-blog.socket"
