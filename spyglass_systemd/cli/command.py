@@ -103,7 +103,7 @@ def run(verb: Command, argv: list[str]) -> int:
         near = nearest(error.option_name, known)
         hint = f"did you mean {near}?" if near else f"see spyglass {verb.name} --help"
         raise UsageError(f"there is no option {error.option_name}", hint=hint) from None
-    except click.UsageError as error:
+    except click.ClickException as error:
         said = error.format_message().rstrip(".")
         raise UsageError(said[:1].lower() + said[1:], hint=f"see spyglass {verb.name} --help") from None
     except click.Abort:

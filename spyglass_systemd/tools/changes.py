@@ -8,6 +8,8 @@ import os
 import tempfile
 from typing import TYPE_CHECKING
 
+from spyglass_systemd.words.errors import WriteError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -33,11 +35,11 @@ class Change:
         return "".join(parts)
 
     def apply(self) -> None:
-        """Write them. Raises OSError; then none is changed."""
+        """Write them. Raises WriteError; then none is changed."""
         try:
             for path, text in self.texts.items():
                 _settle(path, text)
-        except OSError:
+        except WriteError:
             self.undo()
             raise
 
@@ -48,8 +50,22 @@ class Change:
 
 
 def write(path: Path, text: str, *, over: bool = True, mode: int = 0o644) -> None:
-    """Write a whole file or none. Raises OSError: FileExistsError where it is there and not to be written `over`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a whole file or none.
+
+    Raises WriteError where that cannot be, and FileExistsError where it is there and not to be written `over`.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, text, mode, over=over)
+    except OSError as error:
+        if isinstance(error, FileExistsError) and error.filename2 == str(path):
+            raise
+        raise WriteError(
+            f"{path} cannot be written: {error.strerror}", hint="is its directory one, writable, and is there room?"
+        ) from None
+
+
+def _write(path: Path, text: str, mode: int, *, over: bool) -> None:
     fd, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(fd, "w", encoding="utf-8") as file:
@@ -60,7 +76,7 @@ def write(path: Path, text: str, *, over: bool = True, mode: int = 0o644) -> Non
         if over:
             os.replace(draft, path)
         else:
-            os.link(draft, path)
+            os.link(draft, str(path))
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(draft)

@@ -55,7 +55,7 @@ class Enabling:
         return bool(changed) or set(self._units) != set(self._active)
 
     def run(self) -> None:
-        """Do it. Raises ManagerError or OSError; then everything is as it was before."""
+        """Do it. Raises ManagerError or WriteError; then everything is as it was before."""
         try:
             self._run()
         except BaseException:
@@ -104,7 +104,7 @@ class Enabling:
 def disable(site: Site) -> bool:
     """Listen no more, end the app, and take back what `enable` wrote; whether there was anything.
 
-    Raises ManagerError or OSError.
+    Raises ManagerError or WriteError.
     """
     manager, units = manager_of(site), sockets(site)
     files = Change(dict.fromkeys(ours(site)))

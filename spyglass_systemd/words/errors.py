@@ -56,6 +56,12 @@ class ManagerError(SpyglassError):
     exit_code = 69
 
 
+class WriteError(SpyglassError):
+    """A file could not be written (EX_CANTCREAT)."""
+
+    exit_code = 73
+
+
 class PrivilegeError(SpyglassError):
     """This user may not do that (EX_NOPERM)."""
 

@@ -114,6 +114,8 @@ def test_a_removal_closes_the_listeners_and_a_purge_leaves_what_apps_keep(fresh,
     link = fresh.root / f"etc/systemd/system/sockets.target.wants/{app.socket}"
     kept = app.kept("kept")
     app.ask(f"open('{kept}', 'w').close(); open(os.environ['CACHE_DIRECTORY'] + '/cached', 'w').close(); say(1)")
+    fresh.run("spyglass", "new", "wiki", "blog:app", "--chdir", "/srv/blog", "--listen", "a=8000", "--listen", "b=8001")
+    fresh.run("spyglass", "enable", "wiki")
 
     fresh.run("apt-get", "remove", "--yes", "spyglass-systemd")
     assert (app.listens, fresh.state(app.service)) == (False, "inactive")

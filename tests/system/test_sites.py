@@ -27,6 +27,17 @@ def admin(environ, start_response):
     start_response("200 OK", [])
     return [b"admin of {0}"]
 """
+# Connects, looks at what waits to be accepted (`ss` calls it Recv-Q), and says something after all.
+SILENT = """
+import socket, subprocess, sys
+port, service = sys.argv[1:]
+with socket.create_connection(("127.0.0.1", int(port))) as client:
+    waiting = subprocess.check_output(["ss", "-Hltn", f"sport = :{port}"], text=True).split()[1]
+    state = subprocess.run(["systemctl", "is-active", service], capture_output=True, text=True).stdout.strip()
+    print(waiting, state)
+    client.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    print(client.makefile().readline().strip())
+"""
 QUICK = ("--idle", "0.3s", "--min-awake", "0s", "--watch", "0.3s")
 NEVER = ("--idle", "1h")
 UNITS = "/etc/systemd/system"
@@ -328,6 +339,15 @@ def test_an_app_below_home_is_shown_to_its_user(operator):
     finally:
         operator.leave()
         operator.machine.run("userdel", "--remove", operator.name)
+
+
+def test_a_tcp_connection_that_says_nothing_wakes_nobody(operator):
+    port = next(_ports)
+    operator.new("--listen", str(port), "--kind", "wsgi", *QUICK)
+    operator.types("enable")
+    operator.machine.put("/opt/silent.py", SILENT)
+    said = operator.machine.run("python3", "/opt/silent.py", port, operator.service).out.splitlines()
+    assert said == ["0 inactive", "HTTP/1.1 200 OK"]
 
 
 # ### The other verbs

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from spyglass_systemd.tools.changes import Change, write
+from spyglass_systemd.words.errors import WriteError
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_it_is_shown_as_a_diff(there):
 def test_where_one_cannot_be_written_none_is_changed(there):
     (there / "b.d").write_text("no directory")
     before = tree(there)
-    with pytest.raises(FileExistsError):
+    with pytest.raises(WriteError, match=r"b\.d/two cannot be written: File exists"):
         Change(texts(there)).apply()
     assert tree(there) == before
 
