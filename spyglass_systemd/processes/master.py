@@ -87,6 +87,7 @@ class Master(Loop):
             failure=self._failure,
             succession=self._succession,
             began=began,
+            log=log,
         )
         self._bulletin = Bulletin(
             board, log, notifier, crew=self._crew, vigil=self._vigil, failure=self._failure, began=began

@@ -50,7 +50,8 @@ def run(argv: list[str]) -> int:
     except (UsageError, ConfigError) as error:
         if "LISTEN_FDS" not in os.environ:
             raise
-        trouble, settings = error, options.Settings(name=_name(argv))
+        trouble = error
+        settings = options.Settings(name=_flag(argv, "name") or "spyglass", config=_flag(argv, "config"))
     listeners = activation.take(os.environ, os.getpid())
     units = os.environ.pop(versions.UNITS, "")
     try:
@@ -135,15 +136,15 @@ def _settle(argv: list[str]) -> Settings:
     return options.settle(flags, file)
 
 
-def _name(argv: list[str]) -> str:
-    """What `--name` calls the app, which is known whatever else is wrong."""
+def _flag(argv: list[str], key: str) -> str:
+    """What a flag says, known though something else is wrong: the name in the log, the file to be mended. Or ""."""
     try:
         for option, value, _ in options.scan(argv, "serve"):
-            if option is not None and option.key == "name":
+            if option is not None and option.key == key:
                 return str(value)
     except UsageError:
         pass
-    return "spyglass"
+    return ""
 
 
 def _board(settings: Settings) -> Scoreboard:

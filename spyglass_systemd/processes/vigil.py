@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from spyglass_systemd.processes.crew import Crew
     from spyglass_systemd.processes.failure import Failure
     from spyglass_systemd.processes.succession import Succession
+    from spyglass_systemd.processes.watch import Watch
+    from spyglass_systemd.protocols.journal import Log
     from spyglass_systemd.protocols.pressure import Pressure
     from spyglass_systemd.protocols.scoreboard import Scoreboard
     from spyglass_systemd.words.listener import Listener
@@ -44,7 +46,10 @@ class Vigil:
         failure: Failure,
         succession: Succession,
         began: float,
+        log: Log,
     ) -> None:
+        self._log = log
+        self._watch: Watch | None = None
         self._listeners = listeners
         self._board = board
         self._crew = crew
@@ -59,6 +64,7 @@ class Vigil:
         self.kept_by: tuple[tuple[int, str], ...] = ()
         self.pressure: Pressure | None = None
         self.adopt(settings)
+        self._loaded_ns -= int((time.monotonic() - began) * 1e9)  # the first Template was quicker than this object
 
     def adopt(self, settings: Settings) -> None:
         """Go by these settings from now on."""
@@ -68,6 +74,9 @@ class Vigil:
             from spyglass_systemd.protocols.pressure import Pressure  # noqa: PLC0415  # where it is asked for
 
             self.pressure = Pressure.from_environ(os.environ)
+        self._loaded_ns = time.time_ns()
+        if self._watch is not None and not self._watch.covers(settings):
+            self._watch = None
 
     def entered(self, state: State | None = None) -> None:
         """Another state, or generation: the idle clock is armed, so that an app which nobody ever asks sleeps too.
@@ -84,6 +93,8 @@ class Vigil:
 
     def event(self, state: State, alarm: Alarm) -> Event | None:
         """What time brings in this state."""
+        if self._settings.reload and state in (State.AWAKE, State.DOZING) and self._outdated(alarm):
+            return Event.RELOAD
         look = {
             State.WATCHING: self._watching,
             State.AWAKE: self._awake,
@@ -109,7 +120,15 @@ class Vigil:
         quiet = not importing and not self._hosting and not any(True for _ in self._crew.roster.workers())
         if quiet and self._over(self._failure.quiet_since(), self._settings.idle, alarm):
             return Event.WENT_IDLE
-        return Event.RETRY if alarm.due(self._failure.retry_at) else None
+        return Event.RETRY if alarm.due(self._failure.retry_at) or self._outdated(alarm) else None
+
+    def _outdated(self, alarm: Alarm) -> bool:
+        """Whether a file of the app has changed since it was loaded."""
+        if self._watch is None:
+            from spyglass_systemd.processes.watch import Watch  # noqa: PLC0415  # for the broken, and for developers
+
+            self._watch = Watch(self._settings, self._loaded_ns, self._log)
+        return self._watch.changed(alarm)
 
     def _draining(self, alarm: Alarm) -> Event | None:
         if not self._hosting and not any(True for _ in self._crew.roster.workers()):

@@ -30,6 +30,7 @@ class Settings:
     pythonpath: tuple[str, ...]
     environment: dict[str, str]
     preload: bool
+    reload: bool
     idle: float | None
     doze: float | None
     watch: float | None

@@ -86,6 +86,7 @@ OPTIONS = {
         Option(_APP, "pythonpath", texts, (), "DIR", "Import from this directory, too, relative to `chdir`."),
         Option(_APP, "environment", variables, {}, "K=V", "Set this variable for the app."),
         Option(_APP, "preload", switch, True, "", "Import the app once, before the workers are forked."),
+        Option(_APP, "reload", switch, False, "", "Load the app anew when a file of it changes: for developers."),
         Option(_SLEEP, "idle", span_or_off, 300.0, "SPAN", "Go to sleep after this long without activity."),
         Option(_SLEEP, "doze", span_or_off, None, "SPAN", "Let the workers go after this long, keep the imported app."),
         Option(_SLEEP, "watch", span_or_off, 30.0, "SPAN", "Started without a connection, wait this long for one."),

@@ -14,7 +14,9 @@ from spyglass_systemd.protocols import scoreboard
 GOOD = "from wsgiref.simple_server import demo_app as app"
 BROKEN = "def deep():\n    raise RuntimeError('no database')\n\ndeep()"
 NEVER = AROUND.format(
-    before="from spyglass_systemd.policy import respawn; respawn.delay.__defaults__ = 1000.0, 1000.0", after=""
+    before="from spyglass_systemd.policy import respawn; respawn.delay.__defaults__ = 1000.0, 1000.0\n"
+    "from spyglass_systemd.processes.watch import Watch; Watch.changed = lambda *_: False",
+    after="",
 )  # a broken app is not tried again by itself
 
 
