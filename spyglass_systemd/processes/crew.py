@@ -98,6 +98,9 @@ class Crew(Workforce):
             if isinstance(report, reports.Loaded):
                 generation.load(report.import_us, tuple(report.kinds.split()))
                 self._board.header[scoreboard.H_IMPORT_US] = report.import_us
+                self._tell_of_threads(generation, report.threads.splitlines())
+            elif isinstance(report, reports.Said):
+                self._log.event(report.event, report.level, report.text, actor=generation.label)
             elif isinstance(report, reports.Broken):
                 generation.trouble = (report.summary, report.trace)
                 self.break_off(generation)
@@ -110,6 +113,13 @@ class Crew(Workforce):
                 if worker is not None:
                     worker.status = report.status
                     self.bury(worker)
+
+    def _tell_of_threads(self, generation: Generation, names: list[str]) -> None:
+        """A fork takes no thread along: what they were started for does not happen in any worker."""
+        if names:
+            told = f"the import started threads that no worker has: {', '.join(names)}"
+            advice = "start them at the first request, in each worker, or set preload = false"
+            self._log.event("threads_left_behind", 4, f"{told}; {advice}", actor=generation.label)
 
     def bury_template(self, generation: Generation) -> None:
         """A Template is dead: reap it, and see what that means for its workers."""

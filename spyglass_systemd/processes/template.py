@@ -11,12 +11,12 @@ import time
 from spyglass_systemd.backends import registry
 from spyglass_systemd.processes import worker
 from spyglass_systemd.processes.roster import Generation, WorkerHandle
-from spyglass_systemd.protocols import apps, control, notify, offspring
+from spyglass_systemd.protocols import apps, control, inherited, notify, offspring
 from spyglass_systemd.protocols.control import Channel
 from spyglass_systemd.protocols.row import BOOTING
 from spyglass_systemd.protocols.witness import Witness
 from spyglass_systemd.words.errors import AppError, SpyglassError
-from spyglass_systemd.words.reports import Broken, Fork, Forked, Loaded, NotForked, Reaped, Stop
+from spyglass_systemd.words.reports import Broken, Fork, Forked, Loaded, NotForked, Reaped, Said, Stop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from spyglass_systemd.protocols.scoreboard import Scoreboard
     from spyglass_systemd.words.listener import Lead, Listener
     from spyglass_systemd.words.options import Settings
+
+_WARNING = 4  # syslog(3)
+_SHARED = (
+    "the import left open what all workers share, and disturb each other with: {}; "
+    "open it at its first use, in each worker, or set preload = false"
+)
 
 # ### Why a process between the Master and its workers?
 # Because loaded code cannot be unloaded. Whoever imports the app is what the app made of it, until it exits: its
@@ -100,6 +106,7 @@ def run(
         os.close(fd)
     notify.forget(os.environ)
     witness.swear()
+    known = inherited.descriptors()
     began = time.monotonic_ns()
     # The collector would look at every new module's objects again and again while none of them can be garbage; then
     # they are put out of its sight, or the first collection in a worker would write to every shared page.
@@ -120,7 +127,7 @@ def run(
     threads = "\n".join(apps.threads())
     spoken = " ".join(lead.kind if settings.preload else worker.UNKNOWN for lead in leads)
     channel.send(Loaded((time.monotonic_ns() - began) // 1000, spoken, threads))
-    _Nursery(channel, leads, kinds, board, settings, witness=witness).run()
+    _Nursery(channel, leads, kinds, board, settings, witness=witness, known=known).run()
 
 
 class _Nursery:
@@ -135,7 +142,10 @@ class _Nursery:
         settings: Settings,
         *,
         witness: Witness,
+        known: frozenset[int],
     ) -> None:
+        self._known = known
+        self._looked = not settings.preload
         self._channel = channel
         self._witness = witness
         self._leads = leads
@@ -158,12 +168,21 @@ class _Nursery:
                     self._channel.send(NotForked(report.worker, "the app has no descriptor left"))
             while self._wanted and not self._channel.closed:  # an orphan forks nobody
                 self._fork(*self._wanted.pop(0))
+            if self._children and not self._looked:  # nobody waits for this
+                self._looked = True
+                self._look()
             events = select.POLLIN | (select.POLLOUT if self._channel.pending else 0)
             self._poll.modify(self._channel.fileno(), events)
             for fd, _ in self._poll.poll():
                 if fd in self._children:
                     self._reap(fd)
             self._channel.flush()
+
+    def _look(self) -> None:
+        """Say what the import left open that the workers had better not share."""
+        found = inherited.shared(self._known)
+        if found:
+            self._channel.send(Said("shared", _WARNING, _SHARED.format(", ".join(found))))
 
     def _fork(self, request: Fork, line: Channel) -> None:
         born_ns = time.monotonic_ns()
@@ -175,6 +194,7 @@ class _Nursery:
             self._channel.send(NotForked(request.worker, error.strerror or "unknown"))
             return
         line.close()
+        offspring.renounce()
         self._children[pidfd] = (request.worker, pid)
         self._poll.register(pidfd, select.POLLIN)
         took_us = (time.monotonic_ns() - born_ns) // 1000

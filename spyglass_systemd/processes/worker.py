@@ -17,6 +17,8 @@ from spyglass_systemd.words.reports import Broken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from spyglass_systemd.protocols.control import Channel
     from spyglass_systemd.protocols.row import Row
     from spyglass_systemd.words.listener import Lead
@@ -42,6 +44,7 @@ def run(
     requests. Raises SystemExit with 69 where an app does not start here.
     """
     gc.enable()
+    _draw_anew()
     try:
         if kind == UNKNOWN:
             kind = _load_here(leads)
@@ -57,6 +60,13 @@ def run(
     except AppError as error:
         channel.send(Broken(error.summary, error.trace))
         raise SystemExit(_BOOT_FAILED) from None
+
+
+def _draw_anew() -> None:
+    """Two workers must not draw the same numbers. Python sees to `random` after a fork, OpenSSL to itself."""
+    numpy_random: Any = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
 
 
 def _load_here(leads: tuple[Lead, ...]) -> str:

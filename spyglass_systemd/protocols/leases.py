@@ -26,8 +26,9 @@ _lock = _thread.allocate_lock()
 
 def attach(row: Row) -> None:
     """From here on the leases of this process are on `row`."""
-    global _row, _owner
+    global _row, _owner, _lock
     _row, _owner = row, os.getpid()
+    _lock = _thread.allocate_lock()  # a thread that did not come along in the fork may have held it
 
 
 class Lease:

@@ -21,6 +21,19 @@ else:
 _MASTERS = (signals.HUP, signals.INT, signals.TERM, signals.TTIN, signals.TTOU, signals.USR1, signals.USR2)
 
 
+# ### Whose end is it?
+# What an app registers with atexit at its import is there in every process that is forked after it. It is for the end
+# of those who serve: run by a Template that leaves before its workers (after a reload it does), it would remove what
+# they still use. So who has a child that serves renounces; where there never was one, nobody else can do it.
+_renounced = False
+
+
+def renounce() -> None:
+    """What is registered for the end of this process is for its children to run."""
+    global _renounced
+    _renounced = True
+
+
 def fork(body: Callable[[], None], *, join: bool = True) -> tuple[int, int]:
     """Run `body` in a child of ours and never return there. Returns the child's pid and its pidfd.
 
@@ -48,9 +61,11 @@ def fork(body: Callable[[], None], *, join: bool = True) -> tuple[int, int]:
 
 
 def _become_child(body: Callable[[], None], place: int, *, join: bool) -> NoReturn:
+    global _renounced
     status = 70  # EX_SOFTWARE
     try:
         os.close(place)
+        _renounced = False
         signals.restore(_MASTERS)
         body()
         status = 0
@@ -69,9 +84,10 @@ def leave(status: int, *, join: bool = True) -> NoReturn:
         threading = sys.modules.get("threading")
         if join and threading is not None:
             threading._shutdown()  # noqa: SLF001  # what Py_Finalize does first; a fork ends without it
-        import atexit  # noqa: PLC0415  # a builtin module, needed only here
+        if not _renounced:
+            import atexit  # noqa: PLC0415  # a builtin module, needed only here
 
-        atexit._run_exitfuncs()  # noqa: SLF001  # as multiprocessing does in its children
+            atexit._run_exitfuncs()  # noqa: SLF001  # as multiprocessing does in its children
         sys.stdout.flush()
         sys.stderr.flush()
     except BaseException:  # noqa: BLE001  # an atexit function of the app may raise what it likes

@@ -232,9 +232,9 @@ def test_a_kind_of_which_no_worker_lives_breaks_the_app_though_another_kind_serv
 # ### Templates that do not go
 
 
-def test_a_template_whose_atexit_functions_do_not_end_is_ended(world, monkeypatch):
+def test_a_template_that_does_not_leave_is_ended(world, monkeypatch):
     monkeypatch.setattr(module, "_LEAVE", 0.05)
-    world = world(APP + "import threading\natexit.register(threading.Event().wait)\n")
+    world = world(APP + "import sys, threading\nsys.stdout.flush = lambda: threading.Event().wait()\n")
     generation = world.begin()
     world.run(lambda: generation.loaded)
     world.crew.release(generation)

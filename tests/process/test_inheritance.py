@@ -248,18 +248,6 @@ def test_what_the_app_has_printed_is_written_once(service):
     assert str(master.log).count("once only") == 1
 
 
-def test_what_an_app_registers_for_its_end_is_run_in_each_process_that_has_it(service, tmp_path):
-    ends = tmp_path / "ends"
-    app = f"import atexit, os\natexit.register(lambda: open({str(ends)!r}, 'a').write(str(os.getpid()) + chr(10)))\n"
-    master = service(app=app + "from wsgiref.simple_server import demo_app as app")
-    with master.start(waiting="") as connection:
-        assert connection.read().status == 200
-    master.all_accept(2)
-    below = {master.template.pid, *[worker.pid for worker in master.workers]}
-    assert master.stop() == 0
-    assert {int(pid) for pid in ends.read_text().split()} == below
-
-
 def test_the_python_that_runs_the_app_is_the_one_that_runs_the_master(service):
     master = wake(service())
     assert master.ask("say(sys.executable)") == [sys.executable]
