@@ -348,13 +348,17 @@ def test_a_status_is_told_once():
 
 def test_a_status_is_not_known_where_sigchld_is_ignored():
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    reader, writer = os.pipe()
     try:
-        child = Child(lambda _: None)
+        child = Child(lambda _: os.read(reader, 1))  # one that was quicker would leave nothing to watch
+        os.write(writer, b"x")
         readable(child.pidfd)
         assert offspring.reap(child.pid) is None
         child.close()
     finally:
         signal.signal(signal.SIGCHLD, before)
+        os.close(reader)
+        os.close(writer)
 
 
 def test_a_signal_to_one_that_is_gone_is_no_error():
