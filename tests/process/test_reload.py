@@ -30,6 +30,15 @@ def version(number):
     return APP.replace("{version}", f"v{number}")
 
 
+def version_async(number):
+    return f"""
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({{"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]}})
+    await send({{"type": "http.response.body", "body": b"v{number} a"}})
+"""
+
+
 def wake(master):
     with master.start(waiting="") as connection:
         assert connection.read().status == 200
@@ -93,6 +102,26 @@ def test_a_steady_stream_of_requests_loses_none_to_reloads(service, deploy):
             visitors.until(len(visitors.answers) + 20)
     assert not visitors.lost
     assert {b"v%d" % number for number in range(6)} == {*visitors.answers}
+    assert master.stop() == 0
+
+
+@pytest.mark.parametrize("kind", ["wsgi", "asgi"])
+def test_a_broken_deploy_under_200_requests_a_second_loses_none(service, deploy, kind):
+    """Code that does not import, code that ends its process, workers that do not start, and the way back each time."""
+    good = version if kind == "wsgi" else version_async
+    master = wake(service(app=good(0)))
+    visitors = Visitors(master.addresses[0], "", read=lambda answer: [answer.body.split()[0]], count=4, pause=0.02)
+    with visitors:
+        for number, broken in enumerate(["import nosuch", "import os; os._exit(3)", "app = 3", "def app(:"], 1):
+            deploy(broken)
+            assert asked(master) == 69
+            visitors.until(len(visitors.answers) + 50)
+            assert {*visitors.answers[-20:]} == {b"v%d" % (number - 1)}
+            deploy(good(number))
+            assert asked(master) == 0
+            visitors.until(len(visitors.answers) + 50)
+    assert not visitors.lost
+    assert {*visitors.answers} == {b"v%d" % number for number in range(5)}
     assert master.stop() == 0
 
 

@@ -8,9 +8,13 @@ from harness import Connection, eventually, said
 
 
 class Visitors:
-    """A stream of requests, one connection each, until the end of the block; what `read` makes of the answers."""
+    """A stream of requests, one connection each, until the end of the block; what `read` makes of the answers.
 
-    def __init__(self, address, source="say(os.getpid())", *, count=2, read=said):
+    `pause` is how many seconds each of the `count` rests between two of his.
+    """
+
+    def __init__(self, address, source="say(os.getpid())", *, count=2, read=said, pause=0.0):
+        self._pause = pause
         self._address = address
         self._source = source
         self._read = read
@@ -26,6 +30,7 @@ class Visitors:
                     self.answers += self._read(connection.read())
             except (OSError, AssertionError) as error:
                 self.lost.append(error)
+            self._over.wait(self._pause)
 
     def __enter__(self):
         for thread in self._threads:
