@@ -1,4 +1,4 @@
-"""Write docs/reference/options.md from the table of options; with --check, say whether it is as it would be written."""
+"""Write options.md and limits.md of docs/reference from the table of options; with --check, say which are stale."""
 
 from __future__ import annotations
 
@@ -43,6 +43,70 @@ error: it becomes half of the shorter one where that is less than 5s.
 NOTES = {"Units": "`spyglass serve` and `spyglass lookout` accept these keys and do nothing with them.\n"}
 
 
+LIMITED = """\
+<!-- Written by scripts/reference.py: the defaults are those of spyglass_systemd/words/table.py. -->
+
+# Limits
+
+What a client may ask of a worker, and what it is told where it asks for more. Each is an [option](options.md), a flag
+and a key of the TOML file. WSGI and ASGI have the same limits and give the same answers, but where the last column says
+otherwise; a raw handler has its own protocol, and of these `max_connections` (where it is a coroutine), `threads`
+(where it is not) and `header_timeout` for a PROXY header.
+"""
+FIXED = """\
+## What is fixed
+
+| | beyond it |
+|---|---|
+| A Host, field names, bytes of a target: the rules of [HTTP](http.md) | 400 |
+| A chunk's size with its extensions: 4 KiB; all extensions of a body: 4 KiB more than the body | 400 |
+| Trailers: `header_limit` | 431 |
+| What waits in a WSGI worker's memory, over all connections: 2 MiB, or twice `spool` | disk; a head is refused, 503 |
+| One answer that waits for one slow client, in a pool of threads: 1 GiB, on disk | the thread waits |
+| What a client still sends behind the last answer: 128 MiB, 30 s, 2 s without a byte | the connection is closed |
+| What is sent ahead of an answer: what one read brings, 64 KiB (ASGI: 256 KiB) | it waits in the kernel |
+
+A refusal ends the connection. `header_timeout` runs from the accept, and again from the first byte of each request; a
+dripping client gains nothing by dripping. `min_rate` counts bytes over a whole `header_timeout` (of a body) or
+`write_timeout` (of an answer), so a pause is allowed that is made up for. Time in which the app does not read its body,
+or has nothing to send, is not the client's.
+
+## Behind a proxy
+
+A proxy that buffers (nginx does, unless told otherwise) has limits of its own in front of these, and its own status
+codes. `max_connections` then counts the proxy's connections.
+"""
+# Option: what is limited, what happens beyond it, and where that is different for ASGI.
+LIMITS = {
+    "line_limit": ("A request line, in bytes; a header field", "414; 431", ""),
+    "header_limit": ("The head of a request, in bytes", "431", ""),
+    "header_count": ("The fields of a head", "431", ""),
+    "body_limit": ("A body, in bytes: by Content-Length at once, else as it comes", "413", ""),
+    "spool": ("A body in memory", "it goes on in a nameless file", "The app takes a body as it comes."),
+    "header_timeout": ("The time for a head", "408; closed where nothing came", ""),
+    "min_rate": ("Bytes a second of a body; of an answer", "408; cut", "An answer that has begun is cut, not a 408."),
+    "write_timeout": ("The time in which a client must take something of an answer", "cut", ""),
+    "keepalive": ("The time between two requests", "closed", ""),
+    "max_pipelined": ("Requests that are sent ahead of an answer, in a row", "`Connection: close`", ""),
+    "max_connections": ("Connections of a worker", "they wait in the backlog, for any worker", ""),
+    "request_timeout": (
+        "The time of app code without a byte",
+        "the worker is replaced",
+        "The loop must run, not the app end.",
+    ),
+    "max_stream_idle": ("The time in which a stream carries nothing", "closed", "And a WebSocket: 1001."),
+}
+
+
+def limits() -> str:
+    """The page of limits."""
+    rows = []
+    for key, (what, beyond, asgi) in LIMITS.items():
+        rows.append(f"| `{key}` | {what} | `{default_of(OPTIONS[key])}` | {beyond} | {asgi} |")
+    head = ["| option | what | default | beyond it | ASGI |", "|---|---|---|---|---|"]
+    return LIMITED + "\n" + "\n".join([*head, *rows]) + "\n\n" + FIXED
+
+
 def page() -> str:
     """The whole page."""
     parts = [INTRODUCTION]
@@ -67,4 +131,4 @@ def _row(option: Option) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(settle({"docs/reference/options.md": page()}))
+    sys.exit(settle({"docs/reference/options.md": page(), "docs/reference/limits.md": limits()}))

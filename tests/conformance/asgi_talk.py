@@ -81,9 +81,9 @@ class Counter:
     async def _talk(self, pieces):
         loop = asyncio.get_running_loop()
         config = names.config(self._app, self.settings, "", http=self.server)
-        row = types.SimpleNamespace(worker=1)
+        gate = types.SimpleNamespace(row=types.SimpleNamespace(worker=1), note=lambda _: None)
         self.tasks = set()
-        config.loaded_app = serve.around(config.loaded_app, types.SimpleNamespace(row=row), self.settings, self.tasks)
+        config.loaded_app = serve.around(config.loaded_app, gate, self.settings, self.tasks)
         state = names.State(set(), self.tasks)
         self.protocol = protocol_factory(loop, config, state, {}, self.settings)()
         transport = self.transport = Transport(self.protocol)

@@ -81,7 +81,7 @@ class Counter:
 
     def __init__(self, app, **settings):
         row = types.SimpleNamespace(busy=lambda _: None)
-        gate = types.SimpleNamespace(row=row, say=lambda *_: None)
+        gate = types.SimpleNamespace(row=row, say=lambda *_: None, note=lambda _: None)
         self.service = Told(gate, Settings(app="x:y", **LIMITS | settings), None)
         self.service.date = types.SimpleNamespace(line=lambda: DATE)
         self.ready = []

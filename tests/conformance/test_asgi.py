@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from streams import mutated, ours
 from talk import answers
 
+from spyglass_systemd.backends.wsgi.target import unquote
+
 
 class Recorder:
     """An ASGI app that remembers its requests, as streams.told tells them."""
@@ -29,7 +31,7 @@ class Recorder:
                 return
             body, more = body + message["body"], message["more_body"]
         query = scope["query_string"].decode("latin-1")
-        path = scope["path"].encode().decode("latin-1")
+        path = unquote(scope["raw_path"].decode("latin-1"))  # its bytes; uvicorn reads them as UTF-8
         self.requests.append((scope["method"], path + ("?" + query if query else ""), body.decode("latin-1")))
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})

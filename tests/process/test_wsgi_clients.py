@@ -318,6 +318,11 @@ def test_no_more_connections_are_held_than_max_connections_and_the_next_waits_in
         assert (worker.row.accepted, worker.row.open) == (3, 3)
         said = worker.hear(Said)
         assert (said.event, said.level) == ("full", 4)
+        worker.quiesce(0)
+        worker.resume()
+        clients[2].get()
+        assert clients[2].response().code == 200
+        assert worker.row.accepted == 3, "what the Master says lets nobody in"
         clients[0].socket.close()
         assert clients[3].response().code == 200
         assert worker.row.accepted == 4

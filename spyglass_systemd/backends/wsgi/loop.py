@@ -133,8 +133,12 @@ class Loop:
                 connection.proceed()
         for door, sock, address in self._entrance.turn(others):
             self._welcome(door, sock, address)
-        if len(self._connections) >= self.service.max_connections:
+        if not self._has_room and gate.accepting and not self._entrance.full:
             self._fill(others)
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._connections) < self.service.max_connections
 
     def _fill(self, others: list[int]) -> None:
         """As many are in as may be: the others wait in the backlog, for a sibling or for somebody here to leave."""
@@ -151,7 +155,9 @@ class Loop:
             self.service.closing = True
             for connection in self._connections.values():
                 connection.last_call()
-        if gate.accepting:
+        if gate.accepting and not self._has_room:
+            guests, entrance.full = [], True
+        elif gate.accepting:
             entrance.open()
             guests = entrance.one_more() if gate.nudged() else []
         else:
@@ -193,8 +199,7 @@ class Loop:
         if entrance.exhausted and not self._told_exhausted:
             self._told_exhausted = True
             self._gate.say("exhausted", 3, f"no connections can be accepted for the moment: {entrance.exhausted}")
-        room = len(self._connections) < self.service.max_connections
-        if room and (entrance.full or now >= entrance.reopens) and self._gate.accepting:
+        if self._has_room and (entrance.full or now >= entrance.reopens) and self._gate.accepting:
             entrance.open()
 
     # ### What a connection asks for
