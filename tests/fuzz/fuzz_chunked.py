@@ -5,10 +5,10 @@ from __future__ import annotations
 import h11
 from pieces import ways
 
+from spyglass_systemd.backends.budget import Budget
 from spyglass_systemd.backends.wsgi import refusal
 from spyglass_systemd.backends.wsgi.body import Body
-from spyglass_systemd.backends.wsgi.budget import Budget
-from spyglass_systemd.backends.wsgi.head import CHUNKED
+from spyglass_systemd.backends.wsgi.length import CHUNKED
 
 LIMIT, TRAILERS = 200, 100
 MAX = 400  # bytes of one input

@@ -5,9 +5,9 @@ from __future__ import annotations
 import parsers
 from pieces import ways
 
+from spyglass_systemd.backends.budget import Budget
 from spyglass_systemd.backends.wsgi import refusal
 from spyglass_systemd.backends.wsgi.bounds import TOKEN, Limits
-from spyglass_systemd.backends.wsgi.budget import Budget
 from spyglass_systemd.backends.wsgi.framing import HEAD, Framing, Rules
 from spyglass_systemd.words.hosts import is_host
 

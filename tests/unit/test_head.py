@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spyglass_systemd.backends.budget import Budget
 from spyglass_systemd.backends.wsgi.bounds import Limits
-from spyglass_systemd.backends.wsgi.budget import Budget
 from spyglass_systemd.backends.wsgi.framing import Framing, Rules
 from spyglass_systemd.protocols.head import bare, read, request_line
 

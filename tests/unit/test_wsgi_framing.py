@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spyglass_systemd.backends.budget import Budget
 from spyglass_systemd.backends.wsgi.bounds import Limits
-from spyglass_systemd.backends.wsgi.budget import Budget
 from spyglass_systemd.backends.wsgi.framing import BODY, HEAD, NOTHING, Framing, Rules
 from spyglass_systemd.backends.wsgi.refusal import Refusal
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from spyglass_systemd.backends.budget import Budget
 from spyglass_systemd.backends.wsgi import outlet as outlets
 from spyglass_systemd.backends.wsgi import spool
-from spyglass_systemd.backends.wsgi.budget import Budget
 from spyglass_systemd.backends.wsgi.outlet import MEMORY, Outlet
 
 

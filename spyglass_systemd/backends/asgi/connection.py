@@ -7,6 +7,7 @@ from contextvars import Context
 from spyglass_systemd.backends.asgi import names
 from spyglass_systemd.backends.asgi.parting import Parting, unread
 from spyglass_systemd.backends.asgi.sieve import Sieve, request_line, simple
+from spyglass_systemd.backends.budget import Share
 from spyglass_systemd.backends.wsgi.bounds import Limits
 from spyglass_systemd.backends.wsgi.refusal import Refusal
 
@@ -46,7 +47,14 @@ def protocol_factory(  # noqa: C901  # a class, made for one configuration
         _sieve: Sieve | None = None  # while there is something else than that
 
         def connection_made(self, transport: Any) -> None:
+            self._share = Share(state.budget)
             super().connection_made(Parting(loop, transport, lambda: names.is_receiving(self), self._last_words))
+
+        def connection_lost(self, error: Exception | None) -> None:
+            super().connection_lost(error)
+            self._behind = b""
+            self._share.keep(0)
+            self.transport.forget()
 
         def data_received(self, data: bytes) -> None:
             cycle = self.cycle
@@ -56,14 +64,13 @@ def protocol_factory(  # noqa: C901  # a class, made for one configuration
                 return
             self.received += len(data)
             if self._behind:
-                self._behind += data
-                self.flow.pause_reading()
+                self._wait(self._behind + data)
                 return
             self._ahead = 0
             self._take(data)
 
         def _take(self, data: bytes) -> None:
-            sieve = self._sieve = self._sieve or Sieve(limits, settings.body_limit)
+            sieve = self._sieve = self._sieve or Sieve(limits, settings.body_limit, self._share)
             while data and not self.transport.is_closing():
                 if sieve.idle and names.is_answering(self):
                     self._wait(data)
@@ -83,10 +90,15 @@ def protocol_factory(  # noqa: C901  # a class, made for one configuration
                 self._sieve = None
 
         def _wait(self, data: bytes) -> None:
-            """Until the request before is answered."""
-            self._behind = data
+            """Until the request before is answered; or it is forgotten, and must be sent again (RFC 9112, 9.3.2)."""
             self.flow.pause_reading()
-            self.cycle.on_response = self._next
+            if self._share.keep(len(data)):
+                self._behind = data
+                self.cycle.on_response = self._next
+            else:
+                self._behind = b""
+                self._share.keep(0)
+                names.make_last(self)
 
         def _next(self) -> None:
             self.on_response_complete()

@@ -11,6 +11,7 @@ import importlib.util
 import inspect
 import sys
 
+from spyglass_systemd.backends.budget import WAITING, Budget
 from spyglass_systemd.protocols import kinds
 from spyglass_systemd.words.errors import AppError
 
@@ -87,6 +88,7 @@ class State:
         self.connections = connections
         self.tasks = tasks
         self.default_headers: list[tuple[bytes, bytes]] = []
+        self.budget = Budget(WAITING)
 
 
 def app_state(uvicorns: Any, state: dict[str, Any]) -> dict[str, Any]:

@@ -73,6 +73,12 @@ class Parting:
         """The client will answer our last words."""
         self._expecting = True
 
+    def forget(self) -> None:
+        """The connection is lost: refer to nobody who refers to us, so that nobody has to look for such circles."""
+        self._is_receiving = _yes
+        self._last_words = _nothing
+        self.write = self.writelines = _nobody_reads
+
     def close(self) -> None:
         """What is written still goes out."""
         if self._closing:
@@ -133,3 +139,7 @@ def _nobody_reads(_data: Any) -> None:
 def _yes() -> bool:
     """After `close`, whatever the transport says."""
     return True
+
+
+def _nothing() -> None:
+    """Nobody is left to say anything."""

@@ -16,6 +16,7 @@ from spyglass_systemd.words.hosts import is_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from spyglass_systemd.backends.budget import Share
     from spyglass_systemd.backends.wsgi.bounds import Limits
 
 # ### What does it cost?
@@ -41,10 +42,11 @@ simple: set[bytes] = set()  # what stands behind that in requests without a body
 class Sieve:
     """`read` what came. `idle`: the next byte begins a message; `half`: there is a part of a head."""
 
-    __slots__ = ("_body_limit", "_decoder", "_head", "_left", "_limits")
+    __slots__ = ("_body_limit", "_decoder", "_head", "_left", "_limits", "_share")
 
-    def __init__(self, limits: Limits, body_limit: int | None) -> None:
+    def __init__(self, limits: Limits, body_limit: int | None, share: Share) -> None:
         self._limits = limits
+        self._share = share
         self._body_limit = body_limit
         self._head = b""
         self._left = 0  # bytes of a body that has a length
@@ -85,7 +87,10 @@ class Sieve:
                 self._head = data
                 if data not in (b"", b"\r"):
                     check_partial(data, self._limits)
+                self._hold(len(data))
                 return b"", b""
+        if self._share:
+            self._share.keep(0)
         head, length = self._frame(data[:end])
         if length < 0:
             self._decoder = Decoder(self._body_limit, self._limits.total)
@@ -95,11 +100,16 @@ class Sieve:
             self._left = length
         return head + _END, data[end + 4 :]
 
+    def _hold(self, size: int) -> None:
+        if not self._share.keep(size):
+            raise Refusal(503, "too much is waiting here")
+
     def _rechunk(self, decoder: Decoder, data: bytes) -> tuple[bytes, bytes]:
         pieces: list[bytes] = []
         rest = decoder.feed(data, pieces.append)
         body = b"".join(pieces)
         made = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+        self._hold(decoder.partial)
         if decoder.ended:
             self._decoder = None
             made += b"0\r\n\r\n"

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from spyglass_systemd.backends.wsgi.budget import Budget
+    from spyglass_systemd.backends.budget import Budget
 
 
 class Body:

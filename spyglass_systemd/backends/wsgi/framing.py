@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+from spyglass_systemd.backends.budget import Share
 from spyglass_systemd.backends.wsgi.body import Body
 from spyglass_systemd.backends.wsgi.bounds import check_partial
 from spyglass_systemd.backends.wsgi.head import parse
@@ -13,13 +14,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from spyglass_systemd.backends.budget import Budget
     from spyglass_systemd.backends.wsgi.bounds import Limits
-    from spyglass_systemd.backends.wsgi.budget import Budget
     from spyglass_systemd.backends.wsgi.head import Believe, Request
 
 NOTHING, HEAD, BODY = range(3)
 _CR = 13
-_FREE = 1024  # bytes of a head, or of what was sent ahead, that each connection has without asking the budget
 
 
 class Rules:
@@ -56,13 +56,13 @@ class Framing:
     and is not read yet. `asks`: the client waits for 100 Continue.
     """
 
-    __slots__ = ("_body", "_held", "_rules", "_template", "asks", "environ", "request", "rest")
+    __slots__ = ("_body", "_rules", "_share", "_template", "asks", "environ", "request", "rest")
 
     def __init__(self, rules: Rules, template: dict[str, Any]) -> None:
         self._rules = rules
         self._template = template  # what all environs have in common
         self._body: Body | None = None
-        self._held = 0  # bytes of the budget
+        self._share = Share(rules.budget)
         self.environ: dict[str, Any] = {}
         self.request: Request | None = None
         self.rest = b""
@@ -119,7 +119,7 @@ class Framing:
         if request.length:
             return self._begin_body(request)
         environ["wsgi.input"] = io.BytesIO()
-        if self.rest or self._held:
+        if self.rest or self._share:
             self._keep_rest(request)
         return request
 
@@ -141,30 +141,24 @@ class Framing:
         self.environ["wsgi.input"] = body.reader()
         # A chunked body is whole now too, and many apps read what CONTENT_LENGTH says and no more (RFC 9112, 7.1.3).
         self.environ["CONTENT_LENGTH"] = str(body.size)
-        if self.request is not None and (rest or self._held):
+        if self.request is not None and (rest or self._share):
             self._keep_rest(self.request)
         return self.request
 
     def _keep_rest(self, request: Request) -> None:
         """What was sent ahead waits; or is forgotten, and must be sent again (RFC 9112 section 9.3.2)."""
-        try:
-            self._hold(len(self.rest))
-        except Refusal:
+        if not self._share.keep(len(self.rest)):
             self.rest, request.keep = b"", False
-            self._hold(0)
+            self._share.keep(0)
 
     def _hold(self, size: int) -> None:
         """So much of what came cannot be used yet. Raises Refusal where that is too much."""
-        over, budget = max(0, size - _FREE), self._rules.budget
-        if over <= self._held:
-            budget.give(self._held - over)
-        elif not budget.take(over - self._held):
+        if not self._share.keep(size):
             raise Refusal(503, "too much is waiting here")
-        self._held = over
 
     def close(self) -> None:
         """Forget what came."""
-        self._hold(0)
+        self._share.keep(0)
         if self._body is not None:
             self._body.close()
             self._body = None

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque
 
-    from spyglass_systemd.backends.wsgi.budget import Budget
+    from spyglass_systemd.backends.budget import Budget
 else:
     from _collections import deque  # its package is 3 ms at a wake
 

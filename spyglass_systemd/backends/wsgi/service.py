@@ -6,8 +6,8 @@ import os
 import sys
 import time
 
+from spyglass_systemd.backends.budget import WAITING, Budget
 from spyglass_systemd.backends.wsgi.bounds import Limits
-from spyglass_systemd.backends.wsgi.budget import Budget
 from spyglass_systemd.backends.wsgi.files import FileWrapper
 from spyglass_systemd.backends.wsgi.framing import Rules
 from spyglass_systemd.backends.wsgi.response import Date
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from spyglass_systemd.words.listener import Lead
     from spyglass_systemd.words.options import Settings
 
-_WAITING = 2 * 1024 * 1024  # bytes that wait in memory, over all connections of a worker
 _OURS = __file__.rpartition("/")[0]
 
 
@@ -67,7 +66,7 @@ class Service:
         self._limits = Limits(settings.line_limit, settings.header_limit, settings.header_count)
         self._body_limit = settings.body_limit
         self._spool = settings.spool
-        self.budget = Budget(max(_WAITING, 2 * settings.spool))
+        self.budget = Budget(max(WAITING, 2 * settings.spool))
         self.header_timeout = settings.header_timeout
         self.write_timeout = settings.write_timeout
         self.min_rate = settings.min_rate

@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
+from spyglass_systemd.backends.budget import Budget
 from spyglass_systemd.backends.wsgi.bounds import Limits
-from spyglass_systemd.backends.wsgi.budget import Budget
 from spyglass_systemd.backends.wsgi.framing import Framing, Rules
 from spyglass_systemd.backends.wsgi.outlet import Outlet
 from spyglass_systemd.backends.wsgi.refusal import Refusal

@@ -11,6 +11,10 @@ from _thread import allocate_lock
 # has in memory anyway is not copied to disk for the sake of a sum.
 
 
+WAITING = 2 * 1024 * 1024  # bytes, where nobody says otherwise
+_FREE = 1024  # bytes of a head, or of what was sent ahead, that each connection has without asking
+
+
 class Budget:
     """`size` bytes. Threads of the pool share it with the loop."""
 
@@ -31,8 +35,32 @@ class Budget:
 
     def give(self, count: int) -> None:
         """They are free again."""
-        with self._lock:
-            self.used -= count
+        if count:
+            with self._lock:
+                self.used -= count
 
     def __repr__(self) -> str:
         return f"<Budget {self.used} of {self.size}>"
+
+
+class Share:
+    """What one connection uses of a `budget` for what it has not understood yet."""
+
+    __slots__ = ("_budget", "_held")
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._held = 0
+
+    def keep(self, size: int) -> bool:
+        """Whether `size` bytes may wait now; if not, as many as before are still counted."""
+        over = max(0, size - _FREE)
+        if over <= self._held:
+            self._budget.give(self._held - over)
+        elif not self._budget.take(over - self._held):
+            return False
+        self._held = over
+        return True
+
+    def __bool__(self) -> bool:
+        return self._held > 0
