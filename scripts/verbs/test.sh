@@ -14,7 +14,7 @@ if (($#)); then
     exec .venv/bin/python -m pytest "$@"
 fi
 .venv/bin/python -m coverage erase
-run_tests .venv/bin/python -m coverage run -m pytest tests/unit tests/conformance tests/fuzz tests/process \
+run_tests .venv/bin/python -m coverage run -m pytest -m "not long" tests/unit tests/conformance tests/fuzz tests/process \
     tests/test_project.py
 .venv/bin/python -m coverage combine --quiet
 .venv/bin/python -m coverage report

@@ -13,6 +13,7 @@ _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHI
 _DIGITS = frozenset("0123456789")
 _MOST_REMEMBERED = 512
 _LONGEST_REMEMBERED = 64
+_MOST_DIGITS = 18  # of a Content-Length: what clients count in 64 bits
 
 _PLAIN, _LENGTH, _DATE, _CONNECTION, _HOP = range(5)  # what a field means to us
 _SPECIAL = {
@@ -116,8 +117,8 @@ def _check_name(name: str) -> int:
 
 
 def _check_length(value: str, before: int) -> int:
-    if not value or not _DIGITS.issuperset(value):
-        raise ValueError(f"Content-Length must be a number, not {value!r}")
+    if not value or not _DIGITS.issuperset(value) or len(value) > _MOST_DIGITS:
+        raise ValueError(f"Content-Length must be a number of up to {_MOST_DIGITS} digits, not {value!r}")
     if before not in (UNKNOWN, int(value)):
         raise ValueError("more than one Content-Length")
     return int(value)
