@@ -165,6 +165,19 @@ def test_a_document_names_only_files_that_are_there(path):
     assert missing == []
 
 
+def test_what_the_page_on_security_says_is_held_by_tests_that_are_there():
+    text = (ROOT / "docs" / "reference" / "security.md").read_text()
+    there = {
+        name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
+    rows = [line for line in text.splitlines() if line.startswith("| ") and line.count("|") == 4][1:]
+    assert rows
+    for row in rows:
+        named = re.findall(r"`(test_\w+)`", row)
+        assert named or row.startswith("| what "), f"no test holds this: {row}"
+        assert set(named) <= there, set(named) - there
+
+
 def test_the_architecture_names_every_module():
     text = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
     named = {
