@@ -77,6 +77,7 @@ VERBS = {
         Verb("restart", SITES, "NAME", "End a site's app; who connects meanwhile waits for the next start of it."),
         Verb("check", SITES, "NAME|APP", "Import an app as its Template would, and say how that went."),
         Verb("run", SITES, "NAME [-- COMMAND]", "Run a command, or a shell, in the place of a site's app."),
+        Verb("wake", SITES, "NAME", "Wake a site's app before somebody needs it, and say what that took."),
         Verb("reload", SITES, "NAME", "Load a site's new code beside the old, and see it serve: after a deploy."),
         Verb("status", LOOKING, "[NAME]", "Show how a site is, or all of them, without waking any."),
         Verb("logs", LOOKING, "NAME", "Show events and output of a site from the journal."),

@@ -12,10 +12,19 @@ from harness import Connection, said
 from sites import NEVER, QUICK, Site
 
 import spyglass_systemd
+from spyglass_systemd.protocols.scoreboard import H_STATE
+from spyglass_systemd.words.states import State
 
 OLD, NEW = spyglass_systemd.__version__, f"{spyglass_systemd.__version__}+next"
 WHICH = "import spyglass_systemd; say(spyglass_systemd.__version__)"
 ROOT = Path(__file__).parents[2]
+DRAINING = list(State).index(State.DRAINING)
+# A request that is under way when the package's scripts end its app.
+UNTIL_DRAINING = f"""
+board = os.environ["RUNTIME_DIRECTORY"] + "/scoreboard"
+while int.from_bytes(open(board, "rb").read()[{8 * H_STATE}:{8 * H_STATE + 8}], "little") != {DRAINING}:
+    time.sleep(0.05)
+"""
 
 
 @pytest.fixture
@@ -92,9 +101,10 @@ def test_an_upgrade_and_a_downgrade_lose_no_request(fresh, packages, next_packag
     app, asleep = Site(fresh, "serves", **NEVER), Site(fresh, "sleeps", **QUICK)
     try:
         for version, others in ((NEW, next_packages), (OLD, packages)):
-            with Visitors(app) as visitors:
+            with Visitors(app) as visitors, app.connect().ask(f"{UNTIL_DRAINING}\n{WHICH}") as slow:
                 install(fresh, others)
                 assert app.ask(WHICH) == version
+                assert said(slow.read()) == [OLD if version == NEW else NEW]  # from who had accepted it
             assert visitors.trouble == []
             assert set(visitors.answers) == {OLD, NEW}
             assert app.listens
