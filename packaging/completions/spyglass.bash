@@ -10,11 +10,11 @@ _spyglass_sites() {
 _spyglass() {
     local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]} flags=""
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "new edit enable disable remove render start stop restart check run wake reload status logs lookout serve version help" -- "$cur"))
+        COMPREPLY=($(compgen -W "new edit enable disable remove render start stop restart check run wake reload snippet status logs lookout serve version help" -- "$cur"))
         return
     fi
     case $verb in
-        help) COMPREPLY=($(compgen -W "new edit enable disable remove render start stop restart check run wake reload status logs lookout serve version help" -- "$cur")) ;;
+        help) COMPREPLY=($(compgen -W "new edit enable disable remove render start stop restart check run wake reload snippet status logs lookout serve version help" -- "$cur")) ;;
         new) flags="--user --kind --chdir --pythonpath --environment --preload --no-preload --reload --no-reload --idle --doze --watch --min-awake --ignore-subprocesses --no-ignore-subprocesses --pressure --no-pressure --screen --patience --workers --threads --max-requests --max-connections --keepalive --header-timeout --write-timeout --request-timeout --max-stream-idle --import-timeout --drain --root-path --body-limit --spool --min-rate --max-pipelined --line-limit --header-limit --header-count --trusted-proxies --trusted-fields --proxy-protocol --no-proxy-protocol --access-log --no-access-log --log-level --listen --user-name --python --socket-group --nginx --help" ;;
         edit) flags="--user --help" ;;
         enable) flags="--user --dry-run --help" ;;
@@ -28,6 +28,7 @@ _spyglass() {
         run) flags="--user --help" ;;
         wake) flags="--user --help" ;;
         reload) flags="--user --help" ;;
+        snippet) flags="--user --nginx --caddy --help" ;;
         status) flags="--user --json --help" ;;
         logs) flags="--user --follow --events --app --since --lines --help" ;;
         lookout) flags="--config --name --kind --chdir --pythonpath --environment --preload --no-preload --reload --no-reload --listen --idle --doze --watch --min-awake --ignore-subprocesses --no-ignore-subprocesses --pressure --no-pressure --patience --workers --threads --max-requests --max-connections --keepalive --header-timeout --write-timeout --request-timeout --max-stream-idle --import-timeout --drain --root-path --body-limit --spool --min-rate --max-pipelined --line-limit --header-limit --header-count --trusted-proxies --trusted-fields --proxy-protocol --no-proxy-protocol --access-log --no-access-log --log-level --help" ;;
@@ -46,7 +47,7 @@ _spyglass() {
         *)
             if [[ $cur == -* ]]; then
                 COMPREPLY=($(compgen -W "$flags" -- "$cur"))
-            elif [[ " edit enable disable remove render start stop restart check run wake reload status logs " == *" $verb "* ]]; then
+            elif [[ " edit enable disable remove render start stop restart check run wake reload snippet status logs " == *" $verb "* ]]; then
                 COMPREPLY=($(compgen -W "$(_spyglass_sites)" -- "$cur"))
             fi
             ;;

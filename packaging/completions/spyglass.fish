@@ -22,14 +22,15 @@ complete -c spyglass -n __fish_use_subcommand -a check -d 'Import an app as its 
 complete -c spyglass -n __fish_use_subcommand -a run -d 'Run a command, or a shell, in the place of a site'\''s app.'
 complete -c spyglass -n __fish_use_subcommand -a wake -d 'Wake a site'\''s app before somebody needs it, and say what that took.'
 complete -c spyglass -n __fish_use_subcommand -a reload -d 'Load a site'\''s new code beside the old, and see it serve: after a deploy.'
+complete -c spyglass -n __fish_use_subcommand -a snippet -d 'Print what nginx or Caddy is to be configured with for a site.'
 complete -c spyglass -n __fish_use_subcommand -a status -d 'Show how a site is, or all of them, without waking any.'
 complete -c spyglass -n __fish_use_subcommand -a logs -d 'Show events and output of a site from the journal.'
 complete -c spyglass -n __fish_use_subcommand -a lookout -d 'Listen, and run APP only while somebody uses it: for laptops, containers, CI.'
 complete -c spyglass -n __fish_use_subcommand -a serve -d 'Serve APP on the listeners that systemd, or a lookout, passes.'
 complete -c spyglass -n __fish_use_subcommand -a version -d 'Say which version this is.'
 complete -c spyglass -n __fish_use_subcommand -a help -d 'Explain a verb: spyglass help lookout.'
-complete -c spyglass -n "__fish_seen_subcommand_from help" -a "new edit enable disable remove render start stop restart check run wake reload status logs lookout serve version help"
-complete -c spyglass -n "__fish_seen_subcommand_from edit enable disable remove render start stop restart check run wake reload status logs" -a "(__spyglass_sites)"
+complete -c spyglass -n "__fish_seen_subcommand_from help" -a "new edit enable disable remove render start stop restart check run wake reload snippet status logs lookout serve version help"
+complete -c spyglass -n "__fish_seen_subcommand_from edit enable disable remove render start stop restart check run wake reload snippet status logs" -a "(__spyglass_sites)"
 complete -c spyglass -n "__fish_seen_subcommand_from new" -l user -d 'Sites of your own service manager (systemctl --user)'
 complete -c spyglass -n "__fish_seen_subcommand_from new" -l kind -x -a "auto wsgi asgi raw" -d 'What the app speaks'
 complete -c spyglass -n "__fish_seen_subcommand_from new" -l chdir -x -a "(__fish_complete_directories)" -d 'Enter this directory before the app is imported'
@@ -98,6 +99,9 @@ complete -c spyglass -n "__fish_seen_subcommand_from check" -l user -d 'Sites of
 complete -c spyglass -n "__fish_seen_subcommand_from run" -l user -d 'Sites of your own service manager (systemctl --user)'
 complete -c spyglass -n "__fish_seen_subcommand_from wake" -l user -d 'Sites of your own service manager (systemctl --user)'
 complete -c spyglass -n "__fish_seen_subcommand_from reload" -l user -d 'Sites of your own service manager (systemctl --user)'
+complete -c spyglass -n "__fish_seen_subcommand_from snippet" -l user -d 'Sites of your own service manager (systemctl --user)'
+complete -c spyglass -n "__fish_seen_subcommand_from snippet" -l nginx -d 'For nginx: a file for sites-enabled'
+complete -c spyglass -n "__fish_seen_subcommand_from snippet" -l caddy -d 'For Caddy: a site for the Caddyfile'
 complete -c spyglass -n "__fish_seen_subcommand_from status" -l user -d 'Sites of your own service manager (systemctl --user)'
 complete -c spyglass -n "__fish_seen_subcommand_from status" -l json -d 'For programs: an object, or of all sites a list of them'
 complete -c spyglass -n "__fish_seen_subcommand_from logs" -l user -d 'Sites of your own service manager (systemctl --user)'

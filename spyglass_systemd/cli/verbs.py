@@ -79,6 +79,7 @@ VERBS = {
         Verb("run", SITES, "NAME [-- COMMAND]", "Run a command, or a shell, in the place of a site's app."),
         Verb("wake", SITES, "NAME", "Wake a site's app before somebody needs it, and say what that took."),
         Verb("reload", SITES, "NAME", "Load a site's new code beside the old, and see it serve: after a deploy."),
+        Verb("snippet", LOOKING, "NAME", "Print what nginx or Caddy is to be configured with for a site."),
         Verb("status", LOOKING, "[NAME]", "Show how a site is, or all of them, without waking any."),
         Verb("logs", LOOKING, "NAME", "Show events and output of a site from the journal."),
         Verb(
