@@ -71,7 +71,7 @@ class Failure:
         self.since = time.monotonic()
         if self.fuse is None:  # else it still talks to those who came when the app was broken before
             raw = frozenset(listener.fd for listener in listeners if self._is_raw(listener, settings))
-            self.fuse = Fuse(listeners, settings.header_timeout, raw)
+            self.fuse = Fuse(listeners, settings.header_timeout, raw, introduced=settings.proxy_protocol)
 
     def see_off(self, guests: list[_socket.socket], listeners: tuple[Listener, ...], settings: Settings) -> None:
         """Answer for those whom the Master itself has accepted, and whom no worker will take."""

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 # Because a close with unread bytes is a reset, and a reset overtakes the answer: a client that uploads never sees the
 # 503. So the answer is followed by the end of our direction only, and what still comes is read and thrown away until
 # the client is done, within bounds.
-
-# ### Why is a PROXY header never asked for?
-# Because nothing here depends on who asks, and because a fuse is there when the configuration is not to be read: then
-# nobody knows whether it would have to come. So one that comes is skipped, on every listener.
+#
+# ### Why is a PROXY header skipped where none is configured?
+# Because a fuse is there when the configuration cannot be read, too, and then nobody knows whether one has to come. It
+# does no harm: nothing here depends on who asks.
 
 _PART = 8192  # bytes read at once while it is not clear what a caller wants
 _LINGER = 10.0  # seconds for a client to take its answer and go
@@ -61,10 +61,18 @@ class Fuse:
     """Takes connections from `listeners` and answers them, but those from one whose descriptor is in `raw`.
 
     Those are closed at once: there is nothing that they would understand. `patience` is how many seconds a client has
-    for its head.
+    for its head. `introduced`: each must begin with a PROXY header, as it must while the app works.
     """
 
-    def __init__(self, listeners: tuple[Listener, ...], patience: float, raw: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        listeners: tuple[Listener, ...],
+        patience: float,
+        raw: frozenset[int] = frozenset(),
+        *,
+        introduced: bool = False,
+    ) -> None:
+        self._introduced = introduced
         self._listeners = {listener.fd: listener for listener in listeners}
         self._raw = raw
         self._patience = patience
@@ -140,7 +148,7 @@ class Fuse:
             data = caller.sock.recv(_PART)
             caller.came += data
             try:
-                head = _head(caller.came, whole=len(caller.came) < knock.LIMIT and bool(data))
+                head = self._head(caller.came, whole=len(caller.came) < knock.LIMIT and bool(data))
             except ValueError:
                 head, data = None, b""
             if head is not None:
@@ -160,6 +168,16 @@ class Fuse:
                 self._drop(caller.sock.fileno())
                 return
 
+    def _head(self, came: bytes, *, whole: bool) -> Head | None:
+        """What a caller asks for, behind a PROXY header where there is one. As knock.parse."""
+        try:
+            header = proxy.parse(came) if came else None
+        except ValueError:
+            if self._introduced:
+                raise
+            return knock.parse(came, whole=whole)
+        return knock.parse(came[header.size :], whole=whole) if header is not None else None
+
     def _answer(self, caller: _Caller, head: Head) -> None:
         now = time.monotonic()
         retry_after = max(1, ceil(self.retry_at - now))
@@ -172,7 +190,7 @@ class Fuse:
         """The time of some is over: who has not said all by now is answered for what he has said, the others go."""
         for fd in [fd for fd, caller in self._callers.items() if caller.deadline <= now]:
             caller = self._callers[fd]
-            head = None if caller.answered else _head(caller.came, whole=False)
+            head = None if caller.answered else self._head(caller.came, whole=False)
             if head is None:
                 self._drop(fd)
             else:
@@ -190,12 +208,3 @@ class Fuse:
         """Drop all connections."""
         for fd in list(self._callers):
             self._drop(fd)
-
-
-def _head(came: bytes, *, whole: bool) -> Head | None:
-    """What a caller asks for, behind a PROXY header where there is one. As knock.parse."""
-    try:
-        header = proxy.parse(came) if came else None
-    except ValueError:
-        return knock.parse(came, whole=whole)
-    return knock.parse(came[header.size :], whole=whole) if header is not None else None
