@@ -231,7 +231,7 @@ def test_a_change_that_systemd_refuses_brings_back_what_was_there(operator):
     old, new = next(_ports), next(_ports)
     operator.new("--listen", str(old), *QUICK)
     operator.types("enable")
-    operator.machine.put(f"{UNITS}/{operator.socket}.d/99-theirs.conf", "[Socket]\nListenFIFO=/proc/nowhere/fifo\n")
+    operator.machine.put(f"{UNITS}/{operator.socket}.d/99-theirs.conf", "[Socket]\nListenStream=/proc/nowhere/socket\n")
     text = (operator.machine.root / operator.config[1:]).read_text()
     operator.machine.put(operator.config, text.replace(str(old), str(new)))
     assert operator.types("enable", check=False).code == 69
