@@ -114,10 +114,18 @@ def zsh() -> str:
     arguments = []
     for verb, flags in FLAGS.items():
         specs = [_quoted(spec) for flag in flags for spec in _zsh_specs(flag)] + ["'--help[Explain the options]'"]
-        specs += [_quoted(f"1:{VERBS[verb].argument}:_spyglass_sites" if verb in OF_A_SITE else "1:APP: ")]
+        specs += [_quoted(spec) for spec in _zsh_arguments(verb)]
         arguments += [f"        {verb})", "            _arguments -S \\"]
         arguments += ["                " + " \\\n                ".join(specs), "            ;;"]
     return _filled(ZSH, EXPLAINED="\n".join(verbs), ARGUMENTS="\n".join(arguments))
+
+
+def _zsh_arguments(verb: str) -> list[str]:
+    before, command, _ = VERBS[verb].argument.partition(" [-- ")
+    specs = []
+    for at, word in enumerate(before.strip("[]").split(), 1):
+        specs.append(f"{at}:{word}:{'_spyglass_sites' if verb in OF_A_SITE and at == 1 else ' '}")
+    return [*specs, "*::COMMAND:_normal"] if command else specs
 
 
 def _zsh_specs(flag: Flag) -> list[str]:

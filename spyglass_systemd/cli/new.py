@@ -25,7 +25,7 @@ _PREFIX = "row_"  # of a parameter, so that the option `user` of the table is an
 
 
 class _Value(click.ParamType):  # type: ignore[type-arg]  # the releases of Debian have no argument here
-    """What the table makes of the text."""
+    """Text that the table makes a value of. It stays text: the value of `off` is None, click's word for not given."""
 
     def __init__(self, row: Option) -> None:
         self.name = row.metavar
@@ -33,9 +33,10 @@ class _Value(click.ParamType):  # type: ignore[type-arg]  # the releases of Debi
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
-            return self._row.parse(value)
+            self._row.parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        return value
 
 
 class RowOption(click.Option):
@@ -90,12 +91,13 @@ def _given(flags: dict[str, Any]) -> dict[str, object]:
         key = name.removeprefix(_PREFIX)
         if value is None or value == ():
             continue
-        if isinstance(OPTIONS[key].default, dict):
-            found[key] = {k: v for each in value for k, v in each.items()}
-        elif isinstance(OPTIONS[key].default, tuple):
-            found[key] = tuple(item for each in value for item in each)
+        row = OPTIONS[key]
+        if isinstance(row.default, dict):
+            found[key] = {k: v for each in map(row.parse, value) if isinstance(each, dict) for k, v in each.items()}
+        elif isinstance(row.default, tuple):
+            found[key] = tuple(item for each in map(row.parse, value) if isinstance(each, tuple) for item in each)
         else:
-            found[key] = value
+            found[key] = row.parse(value)
     return found
 
 
