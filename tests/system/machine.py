@@ -98,8 +98,8 @@ class Machine:
         directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_PLACE))
         self.root = directory / "root"
         self.cgroups = [cgroup / directory.name for cgroup in _cgroups(self.lane)]
-        stack.callback(_discard, directory)
         stack.callback(os.close, _locked(directory))
+        stack.callback(_discard, directory)  # while it is ours still: somebody else's sweep would remove it as well
         for part in ("upper", "work", "root"):
             (directory / part).mkdir()
         layers = f"lowerdir={base},upperdir={directory}/upper,workdir={directory}/work"
@@ -274,8 +274,11 @@ def _sweep():
     """Remove what is left of machines whose makers were killed."""
     for directory in Path(_PLACE).glob(f"{_PREFIX}*"):
         with contextlib.suppress(BlockingIOError, FileNotFoundError):
-            os.close(_locked(directory))
-            _discard(directory)
+            fd = _locked(directory)
+            try:
+                _discard(directory)
+            finally:
+                os.close(fd)
 
 
 def _discard(directory):
