@@ -14,10 +14,10 @@ _spyglass() {
         return
     fi
     case $verb in
-        help) COMPREPLY=($(compgen -W "new edit enable disable remove render start stop restart check run wake reload snippet status logs lookout serve version help" -- "$cur")) ;;
-        new) flags="--user --kind --chdir --pythonpath --environment --preload --no-preload --reload --no-reload --idle --doze --watch --min-awake --ignore-subprocesses --no-ignore-subprocesses --pressure --no-pressure --screen --patience --workers --threads --max-requests --max-connections --keepalive --header-timeout --write-timeout --request-timeout --max-stream-idle --import-timeout --drain --root-path --body-limit --spool --min-rate --max-pipelined --line-limit --header-limit --header-count --trusted-proxies --trusted-fields --proxy-protocol --no-proxy-protocol --access-log --no-access-log --log-level --listen --user-name --python --socket-group --nginx --help" ;;
+        help) COMPREPLY=($(compgen -W "new edit enable disable remove render start stop restart check run reload status logs lookout serve version help" -- "$cur")) ;;
+        new) flags="--user --kind --chdir --pythonpath --environment --preload --no-preload --idle --doze --watch --min-awake --ignore-subprocesses --no-ignore-subprocesses --pressure --no-pressure --screen --patience --workers --threads --max-requests --max-connections --keepalive --header-timeout --write-timeout --request-timeout --max-stream-idle --import-timeout --drain --root-path --body-limit --spool --min-rate --max-pipelined --line-limit --header-limit --header-count --trusted-proxies --trusted-fields --proxy-protocol --no-proxy-protocol --access-log --no-access-log --log-level --listen --user-name --python --socket-group --credentials --environment-file --nginx --help" ;;
         edit) flags="--user --help" ;;
-        enable) flags="--user --dry-run --help" ;;
+        enable) flags="--user --dry-run --install --find-links --help" ;;
         disable) flags="--user --help" ;;
         remove) flags="--user --purge --yes --help" ;;
         render) flags="--user --to --help" ;;
@@ -41,9 +41,11 @@ _spyglass() {
         --pythonpath) compopt -o filenames && COMPREPLY=($(compgen -d -- "$cur")) ;;
         --log-level) COMPREPLY=($(compgen -W "debug info warning error" -- "$cur")) ;;
         --python) compopt -o filenames && COMPREPLY=($(compgen -f -- "$cur")) ;;
+        --environment-file) compopt -o filenames && COMPREPLY=($(compgen -f -- "$cur")) ;;
+        --find-links) compopt -o filenames && COMPREPLY=($(compgen -d -- "$cur")) ;;
         --to) compopt -o filenames && COMPREPLY=($(compgen -d -- "$cur")) ;;
         --config) compopt -o filenames && COMPREPLY=($(compgen -f -- "$cur")) ;;
-        --environment | --idle | --doze | --watch | --min-awake | --screen | --patience | --workers | --threads | --max-requests | --max-connections | --keepalive | --header-timeout | --write-timeout | --request-timeout | --max-stream-idle | --import-timeout | --drain | --root-path | --body-limit | --spool | --min-rate | --max-pipelined | --line-limit | --header-limit | --header-count | --trusted-proxies | --trusted-fields | --listen | --user-name | --socket-group | --nginx | --since | --lines | --name) ;;
+        --environment | --idle | --doze | --watch | --min-awake | --screen | --patience | --workers | --threads | --max-requests | --max-connections | --keepalive | --header-timeout | --write-timeout | --request-timeout | --max-stream-idle | --import-timeout | --drain | --root-path | --body-limit | --spool | --min-rate | --max-pipelined | --line-limit | --header-limit | --header-count | --trusted-proxies | --trusted-fields | --listen | --user-name | --socket-group | --credentials | --nginx | --since | --lines | --name) ;;
         *)
             if [[ $cur == -* ]]; then
                 COMPREPLY=($(compgen -W "$flags" -- "$cur"))

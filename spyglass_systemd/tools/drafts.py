@@ -25,6 +25,7 @@ _HEAD = """\
 _WIDTH = 118
 _EXAMPLES = {  # of what has no default that one could write
     "environment": toml.table("environment", {"NAME": "value"}),
+    "credentials": toml.table("credentials", {"NAME": "/etc/spyglass/NAME.secret"}),
     "listeners": toml.table("listeners.admin", {"app": "blog.admin:app", "kind": "auto", "root_path": ""}),
 }
 

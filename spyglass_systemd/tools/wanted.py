@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from spyglass_systemd.protocols import config
@@ -13,6 +13,9 @@ from spyglass_systemd.words.options import Settings, settle
 from spyglass_systemd.words.table import OPTIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from spyglass_systemd.tools.places import Site
 
 DEBIAN = "/usr/bin/python3"
@@ -32,6 +35,8 @@ class Wanted:
     python: str
     socket_group: str
     listen: tuple[Address, ...]
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    environment_files: tuple[str, ...] = ()
 
     @property
     def interpreter(self) -> str:
@@ -58,4 +63,6 @@ def read(site: Site) -> Wanted:
     except ValueError as error:
         raise ConfigError(f"{path}: listen: {error}") from None
     user, python, group = (str(values.get(key, OPTIONS[key].default)) for key in ("user", "python", "socket_group"))
-    return Wanted(site, settings, user, python, group, listen)
+    credentials: Any = values.get("credentials", {})
+    files: Any = values.get("environment_file", ())
+    return Wanted(site, settings, user, python, group, listen, credentials, files)

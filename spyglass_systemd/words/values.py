@@ -20,6 +20,7 @@ _SIZES = {"": 1, "B": 1} | {
 }
 _YES, _NO, _OFF = ("true", "yes", "on", "1"), ("false", "no", "off", "0"), ("off", "never")
 KINDS = ("auto", "wsgi", "asgi", "raw")
+_DOTS = (".", "..")
 _DIGITS = "0123456789"
 _NAME_LIMIT = 64
 _SITE_LIMIT = 22  # with `spyglass-` before it still the name of a user, which has 31 characters at most
@@ -57,6 +58,29 @@ def variables(value: object) -> dict[str, str]:
             raise _wrong(f"{name}={content}", "a variable of an environment")
         found[name] = str(content)
     return found
+
+
+def credentials(value: object) -> dict[str, str]:
+    """`NAME=/path`, or a TOML table: which file the app finds under which name (LoadCredential= in systemd.exec(5))."""
+    found = variables(value)
+    for name, path in found.items():
+        if not name.isascii() or not name.isprintable() or any(letter in name for letter in "/: ") or name in _DOTS:
+            raise _wrong(name, "a name for a credential: it will be one of a file")
+        _whole(path)
+    return found
+
+
+def variable_files(value: object) -> tuple[str, ...]:
+    """Files of variables, by whole paths; one with `-` before it need not be there (EnvironmentFile=)."""
+    found = texts(value)
+    for path in found:
+        _whole(path.removeprefix("-"))
+    return found
+
+
+def _whole(path: str) -> None:
+    if not text(path).startswith("/"):
+        raise _wrong(path, "a whole path: it begins with a slash")
 
 
 def switch(value: object) -> bool:
