@@ -14,8 +14,8 @@ _spyglass() {
         return
     fi
     case $verb in
-        help) COMPREPLY=($(compgen -W "new edit enable disable remove render start stop restart check run reload status logs lookout serve version help" -- "$cur")) ;;
-        new) flags="--user --kind --chdir --pythonpath --environment --preload --no-preload --idle --doze --watch --min-awake --ignore-subprocesses --no-ignore-subprocesses --pressure --no-pressure --screen --patience --workers --threads --max-requests --max-connections --keepalive --header-timeout --write-timeout --request-timeout --max-stream-idle --import-timeout --drain --root-path --body-limit --spool --min-rate --max-pipelined --line-limit --header-limit --header-count --trusted-proxies --trusted-fields --proxy-protocol --no-proxy-protocol --access-log --no-access-log --log-level --listen --user-name --python --socket-group --credentials --environment-file --nginx --help" ;;
+        help) COMPREPLY=($(compgen -W "new edit enable disable remove render start stop restart check run wake reload snippet status logs lookout serve version help" -- "$cur")) ;;
+        new) flags="--user --kind --chdir --pythonpath --environment --preload --no-preload --reload --no-reload --idle --doze --watch --min-awake --ignore-subprocesses --no-ignore-subprocesses --pressure --no-pressure --screen --patience --workers --threads --max-requests --max-connections --keepalive --header-timeout --write-timeout --request-timeout --max-stream-idle --import-timeout --drain --root-path --body-limit --spool --min-rate --max-pipelined --line-limit --header-limit --header-count --trusted-proxies --trusted-fields --proxy-protocol --no-proxy-protocol --access-log --no-access-log --log-level --listen --user-name --python --socket-group --credentials --environment-file --nginx --help" ;;
         edit) flags="--user --help" ;;
         enable) flags="--user --dry-run --install --find-links --help" ;;
         disable) flags="--user --help" ;;

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from spyglass_systemd.tools import owner
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from spyglass_systemd.tools.interpreter import Interpreter
 
 _MOST = 20_000  # files that we look at
@@ -25,6 +27,8 @@ def stale(directory: str, version: str) -> list[str]:
     Hidden folders and virtual environments are left out: pip compiles what it installs.
     """
     found: list[str] = []
+    if not version:
+        return found
     looked = 0
     for folder, folders, names in os.walk(directory):
         if "pyvenv.cfg" in names and folder != directory:
@@ -56,6 +60,15 @@ def _current(folder: str, name: str, tag: str) -> bool:
     checked = head[4:8] != bytes(4)  # by its hash, or not at all
     when, size = int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF
     return checked or head[8:] == when.to_bytes(4, "little") + size.to_bytes(4, "little")
+
+
+def refresh(directories: Iterable[str], python: Interpreter) -> Iterator[str]:
+    """Make what is missing in these directories; what a person should know of it."""
+    for directory in directories:
+        sources = [] if read_only(directory) else stale(directory, python.version)
+        trouble = compile_all(directory, sources, python) if sources else ""
+        if trouble:
+            yield f"byte code of {directory} could not be made, so each wake compiles what it imports of it: {trouble}"
 
 
 def read_only(directory: str) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from spyglass_systemd.tools.accounts import exist, lingers, may_read
+from spyglass_systemd.tools.importing import imports, interpreter
+from spyglass_systemd.tools.secrets import present
 from spyglass_systemd.tools.units import installed
 from spyglass_systemd.tools.vacancy import vacant
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 # a person should know though the site would run. What runs code of the app does so in the sandbox of its unit.
 Check = Callable[["Wanted"], Iterable[str]]
 
-CHECKS: tuple[Check, ...] = (installed, exist, may_read, vacant, lingers)
+CHECKS: tuple[Check, ...] = (installed, exist, interpreter, may_read, present, vacant, imports, lingers)
 
 
 def check(wanted: Wanted) -> list[str]:

@@ -7,6 +7,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from spyglass_systemd.protocols.unitfile import command, literal, write
+from spyglass_systemd.tools import secrets
 from spyglass_systemd.tools.listening import listening
 
 if TYPE_CHECKING:
@@ -42,11 +43,12 @@ def service(wanted: Wanted, program: tuple[str, ...], units: tuple[Listening, ..
     lines: list[tuple[str, str]] = []
     if len(units) > 1:
         lines.append(("Sockets", " ".join(unit.unit for unit in units)))
-    if wanted.python:
-        serve = command(wanted.python, *program, "serve", "--config", str(site.config), "--name", site.name)
+    if wanted.python or "-X" in program:
+        serve = command(wanted.interpreter, *program, "serve", "--config", str(site.config), "--name", site.name)
         lines += [("ExecStart", ""), ("ExecStart", serve)]
     if wanted.user:
         lines += [("DynamicUser", "no"), ("User", literal(wanted.user))]
+    lines += [(key, literal(value)) for key, value in secrets.lines(wanted)]
     if settings.drain + _AFTER_DRAIN > _STOPPING:
         lines.append(("TimeoutStopSec", str(ceil(settings.drain + _AFTER_DRAIN))))
     if not site.places.user and any(below_home(path) for path in wanted.paths):

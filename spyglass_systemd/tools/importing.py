@@ -1,38 +1,46 @@
-"""Whether a site's app can be imported where it will be: its Python, the way to its files, and then the import itself.
+"""Whether a site's app can be imported where it will be: its Python, and then the import itself.
 
-Three checks of `spyglass enable` (see checks), which `spyglass check` asks alone. Nothing of the app is run by us, only
-in its sandbox; what comes from there is hostile text.
+Checks of `spyglass enable` (see checks), which `spyglass check` asks alone. Nothing of the app is run by us, only in
+its sandbox; what comes from there is hostile text.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-import pwd
 from typing import TYPE_CHECKING
 
 from spyglass_systemd import __version__ as ours
-from spyglass_systemd.tools import bytecode, reach, sandbox, surroundings, venvs
+from spyglass_systemd.tools import bytecode, sandbox, surroundings, venvs
+from spyglass_systemd.tools.accounts import exist, may_read
 from spyglass_systemd.tools.interpreter import look
-from spyglass_systemd.tools.reach import ENTER, EXECUTE, READ, Who
+from spyglass_systemd.tools.secrets import present
 from spyglass_systemd.words.errors import AppError, ConfigError
 from spyglass_systemd.words.lines import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spyglass_systemd.tools.sandbox import Sandbox
+    from spyglass_systemd.tools.places import Site
     from spyglass_systemd.tools.wanted import Wanted
 
-_DROPINS = "/usr/share/spyglass-systemd/dropins"
 _WIDE = 1000  # bytes of a line that comes from the app
 _OLD = 64  # what a runtime says that does not know `trial`
-_YES = ("yes", "true", "on", "1")
 
 
 def examine(wanted: Wanted) -> Iterator[str]:
-    """All three, one after the other; what a person should know. Raises ConfigError or AppError with what to do."""
-    for check in (interpreter, permissions, imports):
+    """What `spyglass check` says of a site. Raises ConfigError or AppError with what to do."""
+    for check in (exist, interpreter, may_read, present):
         yield from check(wanted)
+    yield from _trial(wanted)
+    version = look(wanted.interpreter).version
+    for directory in surroundings.sources(wanted):
+        missing = [] if bytecode.read_only(directory) else bytecode.stale(directory, version)
+        if missing:
+            yield (
+                f"  {len(missing)} modules in {directory} have no current byte code: each wake compiles what it "
+                f"imports of them, and `spyglass enable {wanted.site.name}` does it once"
+            )
 
 
 def interpreter(wanted: Wanted) -> Iterator[str]:
@@ -41,37 +49,23 @@ def interpreter(wanted: Wanted) -> Iterator[str]:
     yield from ()
 
 
-def permissions(wanted: Wanted) -> Iterator[str]:
-    """The app's user gets to its Python and to its code."""
-    box = surroundings.sandbox_of(wanted)
-    who = who_of(box)
-    for path, bits in _needed(wanted):
-        if reach.hidden(path, sandbox.last(box.lines, "ProtectHome")):
-            raise ConfigError(
-                f"{path} is in somebody's home, and those are hidden from the app (ProtectHome=)",
-                hint=f"move it, to /srv/{box.site.name} say; or show them: "
-                f"cp {_DROPINS}/home.conf {box.site.dropins(box.site.service)}/",
-            )
-        barrier = reach.barrier(who, path, bits)
-        if barrier is not None:
-            raise ConfigError(
-                f"the app runs as {who.name}, who does not get to {path}: "
-                f"{barrier.path} is {_user(barrier.uid)}'s with mode {barrier.mode & 0o7777:04o}",
-                hint=f"chmod o+{'x' if barrier.path != path else 'rx'} {barrier.path}; or name the user whose it is: "
-                f'user = "{_user(barrier.uid)}"',
-            )
-    yield from ()
-
-
 def imports(wanted: Wanted) -> Iterator[str]:
     """The app loads: as its user, in its sandbox, with its Python."""
+    _, *more = _trial(wanted)
+    if more:
+        yield " ".join(line.strip() for line in more)
+
+
+def _trial(wanted: Wanted) -> list[str]:
+    """What the trial says of an app that loads. Raises AppError or ConfigError for one that does not."""
     site = wanted.site
-    words = [wanted.interpreter, "-P", "-m", "spyglass_systemd", "trial", f"--config={site.config}"]
-    done = surroundings.sandbox_of(wanted).run([*words, f"--name={site.name}"], capture=True)
-    if done.returncode == 0:
-        yield from _clean(done.stdout)
-        yield from _byte_code(wanted)
-        return
+    program = [wanted.interpreter, *surroundings.program(wanted)]
+    with _leaving_nothing(site):
+        done = surroundings.sandbox_of(wanted).run(
+            [*program, "trial", f"--config={site.config}", f"--name={site.name}"], capture=True
+        )
+    if done.returncode == 0 and done.stdout:
+        return _clean(done.stdout)
     what, hint = sandbox.cause(done.returncode)
     if what:
         raise ConfigError(f"the sandbox of {site.name} cannot be entered: {what} (status {done.returncode})", hint=hint)
@@ -88,50 +82,17 @@ def imports(wanted: Wanted) -> Iterator[str]:
     raise error
 
 
-def _byte_code(wanted: Wanted) -> Iterator[str]:
-    directory, python = surroundings.directory(wanted), look(wanted.interpreter)
-    missing = bytecode.stale(directory, python.version) if directory and python.version else []
-    if missing:
-        yield (
-            f"  {len(missing)} modules in {directory} have no current byte code, and are compiled at each wake that "
-            f"needs them: `spyglass enable {wanted.site.name}` does it once"
-        )
-
-
-def _needed(wanted: Wanted) -> Iterator[tuple[str, int]]:
-    yield str(wanted.site.config), READ
-    yield wanted.interpreter, EXECUTE
-    venv = look(wanted.interpreter).venv
-    if venv:
-        yield venv, READ | ENTER
-    directory = surroundings.directory(wanted)
-    if directory:
-        yield directory, READ | ENTER
-        for path in wanted.settings.pythonpath:
-            yield os.path.normpath(os.path.join(directory, path)), READ | ENTER
-
-
-def who_of(box: Sandbox) -> Who:
-    """The user in a sandbox."""
-    if box.site.places.user:
-        return Who(_user(os.getuid()), os.getuid(), frozenset(os.getgroups()))
-    name = sandbox.last(box.lines, "User").replace("%i", box.site.name)
+@contextlib.contextmanager
+def _leaving_nothing(site: Site) -> Iterator[None]:
+    """The directories that systemd makes for a sandbox go again where there were none, and nothing was put there."""
+    made = [path for path in (site.state, site.cache, site.logs) if not path.is_symlink() and not path.exists()]
     try:
-        found = pwd.getpwnam(name)
-    except KeyError:
-        if sandbox.last(box.lines, "DynamicUser").lower() not in _YES:
-            raise ConfigError(
-                f"there is no user {name!r}", hint=f"adduser --system --group {name}; or leave user= out of the file"
-            ) from None
-        return Who(name)
-    return Who(name, found.pw_uid, frozenset(os.getgrouplist(name, found.pw_gid)))
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+        yield
+    finally:
+        for path in made:
+            with contextlib.suppress(OSError):
+                os.rmdir(path.resolve())
+                path.unlink(missing_ok=True)  # of a dynamic user it was a link
 
 
 def _clean(text: str) -> list[str]:

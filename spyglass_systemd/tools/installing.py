@@ -53,7 +53,17 @@ def command(python: str, kind: str, links: Sequence[str]) -> list[str]:
     wanted = f"spyglass-systemd{'[asgi]' if kind == 'asgi' else ''}=={ours}"
     places = [WHEELS, *links] if os.path.isdir(WHEELS) else list(links)
     return [
-        *[python, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--no-cache-dir"],
+        *[
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--no-cache-dir",
+            "--retries=1",
+        ],
         *(["--no-index"] if links else []),
         *[f"--find-links={place}" for place in places],
         wanted,

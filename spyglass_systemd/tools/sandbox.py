@@ -159,11 +159,10 @@ def cause(status: int) -> tuple[str, str]:
     return _CAUSES.get(status, ("", ""))
 
 
-def of_service(site: Site, *, without: str = "", plus: Iterable[Line] = ()) -> Sandbox:
-    """The sandbox of a site's service, as systemd would read its unit now.
+def of_service(site: Site, file: str = "", draft: Iterable[Line] = ()) -> Sandbox:
+    """The sandbox of a site's service, as systemd would read its unit now, with `draft` in the place of a drop-in.
 
-    For a drop-in that is still a draft: `without` the file that it will replace, `plus` its lines.
-    Raises ManagerError, and ConfigError where there is no such unit.
+    `file` is where that one lies, or will. Raises ManagerError, and ConfigError where there is no such unit.
     """
     manager = Systemctl(user=site.places.user)
     found = manager.show(site.service, "FragmentPath", "DropInPaths")
@@ -172,9 +171,12 @@ def of_service(site: Site, *, without: str = "", plus: Iterable[Line] = ()) -> S
             f"there is no unit {site.service}",
             hint="install the package spyglass-systemd; `spyglass lookout` needs neither it nor systemd",
         )
-    paths = [found["FragmentPath"], *found["DropInPaths"].split()]
-    lines = [line for path in paths if path != without for line in _lines(path)]
-    return Sandbox(site, tuple(settings([*lines, *plus])))
+    drop_ins = {path: _lines(path) for path in found["DropInPaths"].split() if path != file}
+    if file:
+        drop_ins[file] = tuple(draft)
+    ordered = sorted(drop_ins, key=os.path.basename)  # as systemd reads them, whatever directory they are in
+    lines = [*_lines(found["FragmentPath"]), *(line for path in ordered for line in drop_ins[path])]
+    return Sandbox(site, tuple(settings(lines)))
 
 
 def _lines(path: str) -> tuple[Line, ...]:

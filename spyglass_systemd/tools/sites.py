@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from spyglass_systemd.tools import checks, runtime
+from spyglass_systemd.tools import checks, surroundings
 from spyglass_systemd.tools.changes import Change
 from spyglass_systemd.tools.dropins import FILE, dropins
 from spyglass_systemd.tools.listening import listening
@@ -29,7 +29,7 @@ class Enabling:
         self.site = site
         self.wanted = read(site)
         self.listening = listening(self.wanted)
-        texts = dropins(self.wanted, runtime.program(self.wanted.interpreter))
+        texts = dropins(self.wanted, surroundings.program(self.wanted))
         self.change = Change(dict.fromkeys(ours(site)) | texts)
         self.remarks = checks.check(self.wanted)
         self._manager = manager_of(site)

@@ -15,11 +15,18 @@ PROGRAM = ("-P", "/srv/blog/venv/main.py")
 SERVICE = "/etc/systemd/system/spyglass@blog.service.d/50-spyglass.conf"
 
 
-def texts(*listen, user="", python="", of_user=False, **settings):
+def texts(*listen, user="", python="", of_user=False, credentials=(), files=(), **settings):
     site = replace(of_system(), user=of_user).site("blog")
     addresses = tuple(map(parse_address, listen))
     wanted = Wanted(
-        site, Settings(**{"app": "b:a", "chdir": "/srv/blog", **settings}), user, python, "www-data", addresses
+        site,
+        Settings(**{"app": "b:a", "chdir": "/srv/blog", **settings}),
+        user,
+        python,
+        "www-data",
+        addresses,
+        dict(credentials),
+        files,
     )
     return {str(path): text for path, text in dropins(wanted, PROGRAM).items()}
 
@@ -50,8 +57,22 @@ def test_a_python_of_its_own_takes_the_place_of_debians():
     ]
 
 
+def test_debians_python_is_named_where_it_is_told_something():
+    wanted = Wanted(of_system().site("blog"), Settings(app="b:a", chdir="/srv/blog"), "", "", "www-data", ())
+    (text,) = dropins(wanted, ("-X", "pycache_prefix=/var/cache/spyglass/blog/bytecode", "-P", "/x.py")).values()
+    assert "\nExecStart=/usr/bin/python3 -X pycache_prefix=/var/cache/spyglass/blog/bytecode -P /x.py serve " in text
+
+
 def test_a_user_that_is_named_is_a_fixed_one():
     assert of_service(user="ada") == ["DynamicUser=no", "User=ada"]
+
+
+def test_secrets_are_read_by_systemd():
+    assert of_service(credentials={"key": "/etc/keys/50%"}, files=("/etc/a.env", "-/etc/b.env")) == [
+        "LoadCredential=key:/etc/keys/50%%",
+        "EnvironmentFile=/etc/a.env",
+        "EnvironmentFile=-/etc/b.env",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -86,8 +86,18 @@ def test_the_lines_of_all_files_count_and_the_last_one_most(tmp_path, monkeypatc
     second.write_text("[Service]\nUser=two\n")
     monkeypatch.setattr(sandbox, "Systemctl", Manager(first, second))
     assert sandbox.last(sandbox.of_service(BLOG).lines, "User") == "two"
-    draft = sandbox.of_service(BLOG, without=str(second), plus=[("Service", "Group", "three")]).lines
+    draft = sandbox.of_service(BLOG, str(second), [("Service", "Group", "three")]).lines
     assert [sandbox.last(draft, key) for key in ("User", "Group", "ProtectHome", "Nice")] == ["one", "three", "yes", ""]
+
+
+def test_a_draft_counts_where_it_will_lie_among_the_others(tmp_path, monkeypatch):
+    unit, later = tmp_path / "a.service", tmp_path / "override.conf"
+    unit.write_text("[Service]\nUser=one\n")
+    later.write_text("[Service]\nUser=three\n")
+    monkeypatch.setattr(sandbox, "Systemctl", Manager(unit, later))
+    draft = [("Service", "User", "two"), ("Service", "Nice", "2")]
+    lines = sandbox.of_service(BLOG, "/etc/systemd/system/spyglass@blog.service.d/50-spyglass.conf", draft).lines
+    assert [value for _, _, value in lines] == ["one", "two", "2", "three"]
 
 
 def test_a_unit_that_is_not_there_or_cannot_be_read_is_told_of(tmp_path, monkeypatch):
