@@ -199,6 +199,10 @@ class Crew(Workforce):
         self.want = max(1, min(self.want + by, len(self._board.rows) // 4))
         self._log.event("resized", 6, workers=self.want)
 
+    def forget_failures(self) -> None:
+        """Who has died before says nothing of those who are started now: nobody waits for them."""
+        self._failures, self._respawn_at = 0, 0.0
+
     # ### Quiesce
 
     def quiesce(self, aim: str) -> None:

@@ -57,13 +57,16 @@ class Workforce:
     # ### Coming
 
     def _hire(self, generation: Generation, kind: str = "") -> None:
-        row = self._board.free_row()
-        if row is None:
-            self._log.event("worker_refused", 4, reason="the scoreboard is full")
-            self._respawn_at = time.monotonic() + respawn.delay(1)
-            return
-        self._workers += 1
-        template.hire(generation, self._workers, row, kind)
+        row, reason = self._board.free_row(), "the scoreboard is full"
+        try:
+            if row is not None:
+                template.hire(generation, self._workers + 1, row, kind)
+                self._workers += 1
+                return
+        except OSError as error:  # EMFILE, ENFILE: somebody may close something
+            reason = f"{error.strerror}"
+        self._log.event("worker_refused", 4, reason=reason)
+        self._respawn_at = time.monotonic() + respawn.delay(1)
 
     def _forked(self, generation: Generation, report: reports.Forked, fds: tuple[int, ...]) -> None:
         worker = generation.workers.get(report.worker)
@@ -82,12 +85,11 @@ class Workforce:
         if worker.doomed:
             offspring.send_signal(worker.pidfd, signals.KILL)
 
-    # ### And a worker of whom its Template could not say any more that it was forked?
-    # It may be there, and write into its row. Nobody but it and its Template ever had its end of the channel, and the
-    # Template is dead: so while the channel is open it lives, its row says which process it is, and it serves on.
-
     def find(self, worker: WorkerHandle) -> None:
-        """Its Template is dead and has not told of it."""
+        """Its Template died and could not say any more that it was forked; nobody else ever had its end of the channel.
+
+        So while that is open it lives, its row says which process it is, and it serves on.
+        """
         pid = worker.row.pid
         try:
             if pid and not worker.channel.closed:
@@ -236,10 +238,6 @@ class Workforce:
             died = f"{self._failures} workers in a row died before they could accept: {how}"
             generation.trouble = worker.trouble if worker.trouble[0] else (died, "")
             self.break_off(generation)
-
-    def forget_failures(self) -> None:
-        """Who has died before says nothing of those who are started now: nobody waits for them."""
-        self._failures, self._respawn_at = 0, 0.0
 
     @staticmethod
     def pause(failures: int) -> float:

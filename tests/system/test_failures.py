@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from harness import said
 from machine import eventually
@@ -152,3 +154,48 @@ def test_a_worker_out_of_memory_is_one_worker_to_replace(site, limited):
     )
     assert "SIGKILL" in died[0]["SPYGLASS_HOW"]
     assert (app.show("Result"), app.show("NRestarts")) == ("success", "0")
+
+
+@pytest.mark.long
+def test_a_leak_costs_one_worker_after_another_and_never_the_service(site, limited):
+    """Each request keeps 16 MiB for ever, up to MemoryMax= and on."""
+    app = site(on=limited, service="[Service]\nMemoryMax=150M\nMemorySwapMax=0\n", workers=1, **NEVER)
+    master = app.ask("say(os.getppid())")
+
+    def leaked():
+        with contextlib.suppress(OSError, AssertionError):  # the one whose request is too much loses it
+            app.ask("KEPT.append(b'x' * (16 << 20)); say(1)")
+        return sum(event["SPYGLASS_EVENT"] == "WORKER_DIED" for event in app.events()) >= LEAST
+
+    eventually(leaked, "two deaths")
+    assert app.ask("say(os.getppid())") == master
+    assert (app.show("Result"), app.show("NRestarts")) == ("success", "0")
+    eventually(lambda: app.processes == 3, "the Master, the Template, a worker")
+
+
+def test_a_limit_of_processes_leaves_the_app_with_the_workers_that_there_is_room_for(site, limited):
+    """The Master, its Template and one worker: no room for the other three."""
+    app = site(on=limited, service="[Service]\nTasksMax=3\n", workers=4, **NEVER)
+    assert app.request().status == 200
+    eventually(lambda: "fork_failed" in app.log(), "a fork that fails")
+    assert app.request().status == 200
+    assert app.processes == 3
+    app.machine.run("systemctl", "set-property", "--runtime", app.service, "TasksMax=20")
+    eventually(lambda: app.processes == 6, "all workers")
+    assert (app.show("Result"), app.show("NRestarts")) == ("success", "0")
+
+
+@pytest.mark.parametrize("place", ["/run/log/journal", "/var/lib/private/spyglass", "/var/cache/private/spyglass"])
+def test_a_place_that_is_full_does_not_stop_the_app(site, place):
+    """Journal, state, cache: whatever writes there fails, and we go on."""
+    app = site(**QUICK)
+    app.machine.run("mkdir", "-p", place)
+    app.machine.run("mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "none", place)
+    try:
+        app.machine.run("dd", "if=/dev/zero", f"of={place}/full", "bs=4k", check=False)
+        for _ in range(2):
+            assert app.request().status == 200
+            app.until("inactive")
+        assert (app.show("Result"), app.listens) == ("success", True)
+    finally:
+        app.machine.run("umount", "-l", place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import errno
 import os
 import socket
 from pathlib import Path
@@ -197,3 +198,17 @@ def test_a_spool_is_read_from_its_beginning_wherever_it_is():
             assert file.readline() == b"lo, world"
             assert file.readlines() == []
         kept.close()
+
+
+def test_a_spool_for_which_there_is_no_room_can_be_closed(monkeypatch):
+    kept = spool.Spool(4, Budget(100))
+    kept.write(b"abc")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(spool.os, "write", full)
+    with pytest.raises(OSError, match="No space") as raised:
+        kept.write(b"defg")
+    assert raised.tb  # it is there while a connection closes what it has kept
+    kept.close()

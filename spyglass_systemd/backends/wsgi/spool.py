@@ -51,7 +51,7 @@ class Spool:
                 memory.write(data)
                 return
             self._fd = nameless_file()
-            write_all(self._fd, memory.getbuffer())
+            write_all(self._fd, memory.getvalue())  # no view of it: an error here would keep that, and it from closing
             memory.close()
         write_all(self._fd, data)
 
