@@ -64,7 +64,7 @@ def ours(app, loop: asyncio.AbstractEventLoop):
     """uvicorn's protocols as backends/asgi/serve.py makes them."""
     settings = Settings(app="a:b")
     config = names.config(app, settings, "")
-    config.loaded_app = origins(config.loaded_app, settings)
+    config.loaded_app = origins(config.loaded_app, settings, lambda _: None)
     state = names.State(set(), books.Tasks(loop, Gate(), lambda: None, lambda: None))
     state.default_headers = DATE
     return protocol_factory(loop, config, state, {}, settings)
