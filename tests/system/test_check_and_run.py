@@ -273,7 +273,7 @@ def test_an_app_that_writes_to_the_terminal_of_root_writes_text(site):
     assert "owned" in done.err
 
 
-# ### The user's own manager: see test_user
+# ### By somebody else than root; for a user's own manager see test_user
 
 
 @pytest.mark.long

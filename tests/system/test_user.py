@@ -102,3 +102,15 @@ def test_a_user_wakes_reloads_and_looks_at_his_own(manager):
     assert "systemd: Listening on " in lines
     manager.run("systemctl", "--user", "stop", "spyglass@blog.socket", "spyglass@blog.service")
     assert manager.run("spyglass", "status", "blog", "--user", check=False).code == 3
+
+
+def test_a_user_runs_and_checks_things_in_the_place_of_an_app_of_hers(manager):
+    machine, app = manager.machine, f"{manager.home}/diary"
+    machine.put(f"{app}/diary.py", "def app(environ, start):\n    start('200 OK', [])\n    return [b'dear']\n")
+    machine.put(f"{manager.home}/.config/spyglass/diary.toml", f'app = "diary:app"\nchdir = "{app}"\n')
+    machine.run("chown", "-R", f"{NAME}:", manager.home)
+    seen = "id -un; pwd; grep NoNewPrivs /proc/self/status; exit 3"
+    done = manager.run("spyglass", "run", "--user", "diary", "--", "sh", "-c", seen, check=False)
+    assert (done.code, done.out.split()) == (3, [NAME, app, "NoNewPrivs:", "1"])
+    assert "diary: wsgi app, imported in" in manager.run("spyglass", "check", "--user", "diary").out
+    assert manager.run("find", f"{manager.run_directory}/systemd/user", "-name", "spyglass-run-*").out == ""
