@@ -56,6 +56,10 @@ class ProofError(Exception):
     """Spin has not said yes or no."""
 
 
+SCREENING = Check(
+    "screening: 2 connections, 1 misfortune, 1 doze",
+    ("CONNECTIONS=2", "MISFORTUNES=1", "DOZES=1", "SCREEN=1", "SORTED"),
+)
 SHORT = (
     Check("3 connections, 1 misfortune", ("CONNECTIONS=3", "MISFORTUNES=1", "SORTED")),
     Check(
@@ -63,10 +67,12 @@ SHORT = (
         ("CONNECTIONS=2", "MISFORTUNES=1", "LONGS=1", "DOZES=1", "SORTED"),
         whole=True,
     ),
+    SCREENING,
 )
 USUAL = (
     Check("3 connections, 1 misfortune, 1 long request", ("CONNECTIONS=3", "MISFORTUNES=1", "LONGS=1", "SORTED")),
     SHORT[1],
+    SCREENING,
     Check("1 connection, 2 misfortunes", ("CONNECTIONS=1", "MISFORTUNES=2", "SORTED")),
     Check("every run ends: 2 connections, 1 misfortune", ("CONNECTIONS=2", "MISFORTUNES=1", "SORTED"), cycles=True),
     Check(
@@ -102,6 +108,8 @@ MUTATIONS = (
     Mutation("KILL_UNHEARD", "Answered"),
     Mutation("DEAF_LOOKOUT", "Seen"),
     Mutation("CLOSE_SILENT", "Answered"),
+    Mutation("FORGET_VISITOR", "Answered", ("SCREEN=1",), ("CONNECTIONS=1", "MISFORTUNES=1")),
+    Mutation("LEAVE_LOBBY", "Answered", ("SCREEN=1",), ("CONNECTIONS=1", "MISFORTUNES=0")),
 )
 
 
@@ -224,7 +232,7 @@ def main(arguments: list[str]) -> int:
     if unknown:
         parser.error(f"no mutation {', '.join(sorted(unknown))}; there is {', '.join(m.name for m in MUTATIONS)}")
     checks = () if asked.mutations else asked.checks
-    mutations = [m for m in MUTATIONS if not asked.mutations or m.name in asked.mutation]
+    mutations = [m for m in MUTATIONS if not asked.mutations or m.name in asked.mutations]
     print(f"{'':52} {'':16} {'states':>9} {'seconds':>7} {'MiB':>6}")
     good = [_check(check) for check in checks]
     good += [_mutate(mutation, story=asked.story) for mutation in mutations]

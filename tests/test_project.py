@@ -91,7 +91,7 @@ def imported_by(statement: str) -> set[str]:
     return set(run.stdout.split())
 
 
-@pytest.mark.parametrize("role", ["serve", "template", "worker"])
+@pytest.mark.parametrize("role", ["serve", "template", "worker", "lobby"])
 def test_a_wake_imports_only_what_the_first_answer_needs(role):
     imported = imported_by(f"import spyglass_systemd.processes.{role}")
     costly = {module: f"{ms} ms" for module, ms in NEVER_AT_A_WAKE.items() if module in imported}

@@ -10,6 +10,7 @@
 /* ### How much of everything
  * CONNECTIONS that come in the whole run. MISFORTUNES: a process dies, or SIGTERM or SIGHUP comes. LONGS: requests for
  * which the app runs as long as it likes. DOZES: how often the app may doze.
+ * SCREEN: probes are listed, so the Master accepts while it watches and while the app dozes.
  * There is no clock: what takes time takes any time. But one thing a clock does for us. `idle` is long against the time
  * that a worker needs to accept somebody, so it cannot be each time that the Master asks for quiet before a worker has
  * looked. HASTE is how often that may be.
@@ -64,6 +65,16 @@
 #define SOMEBODY_WAITS false
 #else
 #define SOMEBODY_WAITS (backlog > 0)
+#endif
+#ifdef FORGET_VISITOR                   /* keeps no copy of a connection that is on its way to a worker */
+#define KEEPS_COPY false
+#else
+#define KEEPS_COPY true
+#endif
+#ifdef LEAVE_LOBBY                      /* falls asleep while it still looks at somebody, or has sent him to a worker */
+#define LOBBY_EMPTY true
+#else
+#define LOBBY_EMPTY (LOBBY == 0)
 #endif
 #ifdef STALE_ACK                        /* takes the answer to an older quiesce for one to this */
 #define ANSWERS(n) true
@@ -142,7 +153,7 @@ mtype:event = { CONNECTION, READY, BROKEN, SUCCESSOR_READY, SUCCESSOR_BROKEN, TE
 mtype:verb = { Do_NOTHING, Do_WAKE, Do_SERVE, Do_QUIESCE, Do_QUIESCE_TO_DOZE, Do_RESUME, Do_RESUME_AND_RELOAD, Do_DOZE,
     Do_ROUSE, Do_SLEEP, Do_BLOW, Do_REFUSE, Do_DEFER, Do_RECOVER, Do_GIVE_UP, Do_RELOAD, Do_POSTPONE, Do_CONFIRM,
     Do_SUCCEED, Do_DISCARD, Do_WATCH, Do_DRAIN, Do_LEAVE };
-mtype:report = { Quiesce, Resume, Stop, Accepting, Quiesced, Stirred };
+mtype:report = { Quiesce, Resume, Stop, Accepting, Quiesced, Stirred, Visitor, Welcomed };
 mtype:record = { FREE, BOOTING, ACCEPTING, RETIRING, LEAVING };             /* a worker, in the Master's books */
 mtype:life = { UNBORN, BORN, ALIVE, DEAD };                                /* its process */
 mtype:template = { VACANT, IMPORTING, LOADED, STILLBORN, DIED, LOST };      /* died while it imported; later; buried */
@@ -160,13 +171,31 @@ bool busy[SLOTS];
 #define OPEN(p) (asking[p] + silent[p])
 #define OCCUPIED(w) (OPEN(w) + busy[w])
 
+/* ### The lobby
+ * Whom the Master has accepted to look at him: `unheard` as long as he has said nothing, `wanting` when he is no probe
+ * and waits for the app. Then he is sent to a worker, and `handed` until it has welcomed him; so long the Master keeps a
+ * copy.
+ */
+#ifdef SCREEN
+byte unheard, wanting;
+bool handed[SLOTS], spoken;
+#define HANDED(w) handed[w]
+#define LOBBY (unheard + wanting + SUM(HANDED))
+#define SCREENS (state == WATCHING || state == DOZING)
+#define SPOKEN spoken
+#else
+#define LOBBY 0
+#define SCREENS false
+#define SPOKEN false
+#endif
+
 /* ### Workers */
 mtype:life life[SLOTS] = UNBORN;
 bool accepting[SLOTS];
 byte number[SLOTS];                     /* the quiesce under way, 0 for none */
 byte moves[SLOTS];                      /* accepted + answered, as far as it matters: see move() */
-chan to_worker[SLOTS] = [5] of { mtype:report, byte };
-chan to_master[SLOTS] = [5] of { mtype:report, byte, byte };
+chan to_worker[SLOTS] = [6] of { mtype:report, byte };
+chan to_master[SLOTS] = [6] of { mtype:report, byte, byte };
 #define LIVES(w) (life[w] == BORN || life[w] == ALIVE)
 #define AT_HAND(w) (life[w] == ALIVE && !busy[w])       /* its loop runs; app code runs in the loop */
 
@@ -183,7 +212,7 @@ byte last, proof;                       /* number of the last quiesce; of the on
 bool to_doze, moved;
 bool waiting[SLOTS];                    /* for this worker's answer */
 byte baseline[SLOTS];                   /* its moves when the quiesce was decided */
-chan queue = [6] of { mtype:event };
+chan queue = [8] of { mtype:event };
 bool turning;                           /* dead Templates are buried, the others are still to be heard */
 
 #define UNUSED(w) (record[w] == FREE)
@@ -261,12 +290,24 @@ inline settle(w) {
 inline perish(w) {
     printf("worker %d ends\n", w);
     asking[w] = 0; silent[w] = 0; busy[w] = 0; accepting[w] = 0; number[w] = 0; moves[w] = 0;
+#ifdef SCREEN
+    do
+    :: to_worker[w] ?? [Visitor, _] -> to_worker[w] ?? Visitor, _; keep(Answered, handed[w])
+    :: else -> break
+    od;
+#endif
     do :: len(to_worker[w]) > 0 -> to_worker[w] ? _, _ :: else -> break od;
     life[w] = DEAD
 }
 
-/* Nothing is left of it, neither process nor record. */
+/* Nothing is left of it, neither process nor record. Whom it was sent and had not welcomed waits again. */
 inline erase(w) {
+#ifdef SCREEN
+    if
+    :: handed[w] -> handed[w] = 0; wanting++
+    :: else
+    fi;
+#endif
     asking[w] = 0; silent[w] = 0; busy[w] = 0; accepting[w] = 0; number[w] = 0; moves[w] = 0;
     do :: len(to_worker[w]) > 0 -> to_worker[w] ? _, _ :: else -> break od;
     do :: len(to_master[w]) > 0 -> to_master[w] ? _, _, _ :: else -> break od;
@@ -319,6 +360,9 @@ end:
             :: else
             fi;
             settle(me)
+#ifdef SCREEN
+        :: said == Visitor -> asking[me]++; move(me); accepted_since = (proof != 0); to_master[me] ! Welcomed, 0, 0
+#endif
         :: said == Resume && n == number[me] -> number[me] = 0; accepting[me] = true
         :: said == Resume && n != number[me]
         :: said == Stop -> keep(Answered, OCCUPIED(me) == 0); perish(me)
@@ -492,7 +536,12 @@ inline reload() {
 chan aside = [5] of { mtype:report, byte, byte };
 #define RANK(w) (record[w] + 8 * generation[w] + 32 * life[w] + 128 * accepting[w] + 256 * number[w] \
     + 2048 * asking[w] + 8192 * silent[w] + 32768 * busy[w] + 65536 * waiting[w] + 131072 * len(to_worker[w]) \
-    + 1048576 * len(to_master[w]) + 8388608 * moves[w])
+    + 1048576 * len(to_master[w]) + 8388608 * moves[w] + RANK_OF_VISITOR(w))
+#ifdef SCREEN
+#define RANK_OF_VISITOR(w) (268435456 * handed[w])
+#else
+#define RANK_OF_VISITOR(w) 0
+#endif
 #define SWAP(of) n = of[w]; of[w] = of[w + 1]; of[w + 1] = n
 
 inline swap() {
@@ -500,6 +549,9 @@ inline swap() {
     alive = life[w]; life[w] = life[w + 1]; life[w + 1] = alive;
     SWAP(generation); SWAP(accepting); SWAP(number); SWAP(moves); SWAP(waiting); SWAP(baseline);
     SWAP(asking); SWAP(silent); SWAP(busy);
+#ifdef SCREEN
+    SWAP(handed);
+#endif
     do :: len(to_worker[w]) > 0 -> to_worker[w] ? said, n; aside ! said, n, 0 :: else -> break od;
     do :: len(to_worker[w + 1]) > 0 -> to_worker[w + 1] ? said, n; to_worker[w] ! said, n :: else -> break od;
     do :: len(aside) > 0 -> aside ? said, n, _; to_worker[w + 1] ! said, n :: else -> break od;
@@ -690,6 +742,9 @@ inline hear_worker(w) {
                 waiting[w] = false; moved = moved || c != baseline[w]
             :: else
             fi
+#ifdef SCREEN
+        :: said == Welcomed -> handed[w] = false
+#endif
         :: said == Stirred ->
             if
             :: HEEDS_STIRRED && proof && n == proof -> post(STIRRED)
@@ -747,26 +802,42 @@ inline bury_worker(w) {
  * it is not the same there are more steps: a worker may be heard twice, with its dead Template and for itself, and say
  * more in between; and SIGKILL does not wait.
  */
-#define LISTENING (state == WATCHING || state == DOZING || state == FAILED || state == QUIESCING && LISTENS_IN_QUIESCE)
-#define NEWS (turning || ANY(SPEAKS) || LISTENING && backlog)
+#define LISTENING ((state == WATCHING || state == DOZING) && !SCREENING || state == FAILED || state == QUIESCING && LISTENS_IN_QUIESCE)
+#define NEWS (turning || ANY(SPEAKS) || LISTENING && backlog || SPOKEN)
 #define CALLED (misfortunes && state != ASLEEP)
 
 #define WANTED(g) (FORKS_ALL_IN(state) || g == successor -> WORKERS : 1)
 #define LACKS(g) (g != NONE_YET && template[g] == LOADED && !trouble[g] && COUNT(STAYS, g) < WANTED(g))
 
-#define ALL_SILENT (SUM(OCCUPIED) == 0 && FUSE_SILENT)
+#define ALL_SILENT (SUM(OCCUPIED) == 0 && FUSE_SILENT && LOBBY_EMPTY)
 #define IN_TIME ((haste || !backlog) && EVERY(UP_TO_DATE))
 #define SERVED (current != NONE_YET && COUNT(ACCEPTS, current))
 #define IDLE (CLOCK_RUNS && ALL_SILENT && IN_TIME && (state == AWAKE && MAY_ASK && SERVED || state == DOZING))
-#define NOTHING_LEFT (current == NONE_YET && OPEN(FUSE) == 0 && ALL_LEFT && !backlog)
-#define GOES (state == WATCHING && !backlog || state == FAILED && NOTHING_LEFT)
+#define NOTHING_LEFT (current == NONE_YET && OPEN(FUSE) == 0 && ALL_LEFT && !backlog && LOBBY_EMPTY)
+#define GOES (state == WATCHING && !backlog && LOBBY_EMPTY || state == FAILED && NOTHING_LEFT)
 #define RELOADS (state == AWAKE && reload_due && successor == NONE_YET)
 #define RETRIES (state == FAILED && current == NONE_YET)
-#define IS_DRAINED (state == DRAINING && EVERY(UNUSED) && OPEN(FUSE) == 0)
+#define IS_DRAINED (state == DRAINING && EVERY(UNUSED) && OPEN(FUSE) == 0 && LOBBY_EMPTY)
 #define STIRS (COUNTS_MOVED || LOOKS && ANY(WAITED_FOR) && SUM(OCCUPIED))
 #define VERDICT (state == QUIESCING && (STIRS || ALL_ANSWERED))
 
+#ifdef SCREEN
+#define SCREENING true
+#define MAY_TAKE(w) (running && !turning && wanting && current != NONE_YET && STAYS(w, current) && !handed[w] && !busy[w])
+
+inline hand(w) {
+    printf("Master sends a visitor to worker %d\n", w);
+    wanting--; handed[w] = KEEPS_COPY; tell(w, Visitor, 0)
+}
+#else
+#define SCREENING false
+#endif
+
 inline close_books() {
+#ifdef SCREEN
+    unheard = 0; wanting = 0; spoken = false;
+    for (w : 0 .. SLOTS - 1) { handed[w] = false }
+#endif
     do :: len(queue) > 0 -> queue ? _ :: else -> break od;
     turning = false;
 #ifdef LATE_CLOCK
@@ -824,9 +895,12 @@ end:
             :: else
             fi;
             if
-            :: LISTENING && backlog -> post(CONNECTION)
+            :: LISTENING && backlog || SPOKEN -> post(CONNECTION)
             :: else
             fi;
+#ifdef SCREEN
+            spoken = false;
+#endif
             step()
         };
         do
@@ -873,6 +947,20 @@ end:
         od;
         sort()
        }
+#ifdef SCREEN
+    /* it accepts, and looks; who is a probe is answered, who is not wants the app */
+    :: d_step { running && !turning && SCREENS && backlog -> printf("Master accepts\n"); backlog--; unheard++ }
+    :: d_step { running && !turning && unheard -> printf("Master answers a probe\n"); unheard-- }
+    :: d_step { running && !turning && unheard -> printf("Master has a visitor\n"); unheard--; wanting++; spoken = true }
+    :: d_step { MAY_TAKE(0) -> hand(0) }
+    :: d_step { MAY_TAKE(1) -> hand(1) }
+    :: d_step { MAY_TAKE(2) -> hand(2) }
+    :: d_step { MAY_TAKE(3) -> hand(3) }
+    /* no worker will come: the fuse has whoever is there */
+    :: d_step { running && !turning && (state == FAILED || state == DRAINING) && unheard + wanting ->
+        asking[FUSE] = asking[FUSE] + wanting; silent[FUSE] = silent[FUSE] + unheard; wanting = 0; unheard = 0
+       }
+#endif
     /* the fuse answers 503 */
     :: d_step { running && asking[FUSE] -> asking[FUSE]-- }
 #if defined(KILL_DISCARDED) || defined(KILL_UNHEARD)
@@ -888,7 +976,7 @@ end:
 #endif
     /* all have left: exit */
     :: d_step { running && !turning && state == ASLEEP && EVERY(UNUSED) ->
-        keep(Answered, OPEN(FUSE) == 0);
+        keep(Answered, OPEN(FUSE) == 0 && LOBBY == 0);
         printf("Master: exit\n");
         close_books(); g = 0
        }
@@ -988,7 +1076,7 @@ end:
 #endif
         running = true;
         if
-        :: backlog -> state = WAKING; current = 0; template[0] = IMPORTING
+        :: backlog && !SCREENING -> state = WAKING; current = 0; template[0] = IMPORTING
         :: else -> state = WATCHING
         fi
        }
@@ -1019,7 +1107,13 @@ end:
  * request: so whoever still waits then waits for that. Nobody may, but those who come while a Master that was told to
  * stop lets its workers finish.
  */
-#define HOLDS_UP (OPEN(FUSE) + SUM(OCCUPIED))
+#define HOLDS_UP (OPEN(FUSE) + SUM(OCCUPIED) + LOBBY)
+#ifdef SCREEN
+#define LEFT_STANDING(w) (handed[w] && !busy[w])
+#define NOBODY_WANTS (!wanting && !ANY(LEFT_STANDING))
+#else
+#define NOBODY_WANTS true
+#endif
 #define FINISHES (running && state == DRAINING)
 #define HELD_UP(w) (asking[w] && !busy[w])
 
@@ -1027,8 +1121,11 @@ active proctype Patience() {
     do
     :: atomic { timeout && HOLDS_UP ->
         printf("time passes\n");
-        keep(Prompt, (FINISHES || !backlog) && !ANY(HELD_UP) && !asking[FUSE]);
+        keep(Prompt, (FINISHES || !backlog) && !ANY(HELD_UP) && !asking[FUSE] && NOBODY_WANTS);
         if
+#ifdef SCREEN
+        :: unheard -> unheard--
+#endif
         :: silent[FUSE] -> silent[FUSE]--
         :: d_step { silent[0] && !busy[0] -> silent[0]--; settle(0) }
         :: d_step { silent[1] && !busy[1] -> silent[1]--; settle(1) }

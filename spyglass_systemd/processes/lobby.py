@@ -17,7 +17,6 @@ from spyglass_systemd.processes.screen import Screen
 from spyglass_systemd.processes.usher import assign
 from spyglass_systemd.protocols.activation import waited_for
 from spyglass_systemd.words.reports import Visitor
-from spyglass_systemd.words.states import Event, State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,16 +53,19 @@ _GONE = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 
 class Lobby:
-    """For `leads` whose apps speak HTTP. `post` takes the Event that somebody waits for the app."""
+    """For `leads` whose apps speak HTTP. `call` is called when somebody waits for the app.
+
+    It does not import the table of states, which would be half of what it costs a wake.
+    """
 
     def __init__(self, leads: tuple[Lead, ...], settings: Settings) -> None:
         self._leads = {lead.listener.fd: lead for lead in leads if lead.kind in ("wsgi", "asgi")}
         self._one_kind = len({lead.kind for lead in leads}) == 1
-        self.post: Callable[[Event], None] = lambda _: None  # whoever has a queue puts it here
+        self.call: Callable[[], None] = lambda: None
         self._guests: dict[int, Guest] = {}
         self._epoll = select.epoll()
         self._short_until = self._full_since = 0.0
-        self._paging = False  # browsers get the waking page
+        self.paging = False  # browsers get the waking page, so it accepts while the app wakes
         self.answered = 0
         self._screen = Screen(settings)
 
@@ -72,10 +74,9 @@ class Lobby:
         self._screen = Screen(settings)
 
     @property
-    def receives(self) -> tuple[State, ...]:
-        """The states in which it accepts."""
-        screening = (State.WATCHING, State.DOZING) if self._screen.rules else ()
-        return (*screening, State.WAKING) if self._paging else screening
+    def screens(self) -> bool:
+        """Whether there are probes, so that it accepts while there is no worker that would."""
+        return self._screen.rules
 
     @property
     def open(self) -> int:
@@ -151,7 +152,7 @@ class Lobby:
     def _look(self, guest: Guest, event: int) -> None:
         try:
             data = guest.sock.recv(self._screen.most, _socket.MSG_PEEK)
-            verdict = self._screen.judge(data, page=self._paging)
+            verdict = self._screen.judge(data, page=self.paging)
             if isinstance(verdict, bytes):
                 guest.sock.recv(len(data))
                 if guest.sock.send(verdict) == len(verdict):
@@ -161,7 +162,7 @@ class Lobby:
                     return
             if verdict == screening.REAL:
                 guest.state = WAITING
-                self.post(Event.CONNECTION)
+                self.call()
                 return
             if verdict != screening.WAIT or not data or event & _GONE:
                 self._drop(guest)
@@ -172,7 +173,7 @@ class Lobby:
 
     def _show_pages(self) -> None:
         """The app takes its time: from now on a browser gets the waking page, and one that waits already, too."""
-        self._paging = True
+        self.paging = True
         for guest in [guest for guest in self._guests.values() if guest.state == WAITING]:
             guest.state, guest.deadline = LISTENING, time.monotonic() + self._screen.header_timeout
             self._look(guest, 0)
@@ -209,7 +210,7 @@ class Lobby:
         for guest in self._guests.values():
             if guest.state == HANDED and guest.worker == worker:
                 guest.state = WAITING
-                self.post(Event.CONNECTION)
+                self.call()
 
     def surrender(self) -> list[_socket.socket]:
         """No worker will come: whoever is here and not in the hands of one is the caller's from now on."""
@@ -219,13 +220,13 @@ class Lobby:
             found.append(guest.sock)
         return found
 
-    def check(self, alarm: Alarm, state: State, born: float) -> None:
+    def check(self, alarm: Alarm, born: float, *, waking: bool) -> None:
         """Close those whose time is over, show the waking page, wake the app where nobody else gets in.
 
         `born` is when the import of the app began.
         """
-        self._paging = self._paging and state is State.WAKING
-        patience = self._screen.patience if state is State.WAKING and not self._paging else None
+        self.paging = self.paging and waking
+        patience = self._screen.patience if waking and not self.paging else None
         if patience is not None and alarm.due(born + patience):
             self._show_pages()
         for guest in list(self._guests.values()):
@@ -240,7 +241,7 @@ class Lobby:
         if alarm.due(self._full_since + _FULL):
             self._full_since = alarm.now
             if waited_for(tuple(lead.listener for lead in self._leads.values())):
-                self.post(Event.CONNECTION)
+                self.call()
             alarm.due(self._full_since + _FULL)
 
     def _see_off(self, guest: Guest) -> None:

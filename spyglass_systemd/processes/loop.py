@@ -141,7 +141,7 @@ class Loop:
         sources: dict[int, tuple[int, Callable[[], None]]] = {}
         lobby = self._crew.lobby
         for listener in self._listeners:
-            if lobby is not None and self._state in lobby.receives and lobby.covers(listener):
+            if lobby is not None and self._receives(lobby) and lobby.covers(listener):
                 if lobby.accepts(self._alarm):
                     sources[listener.fd] = (select.POLLIN, lobby.accept)
             elif self._listening:
@@ -179,9 +179,9 @@ class Loop:
         crew = self._crew
         if lobby is not None:
             crew.lobby = lobby
-            lobby.post = self._queue.append
+            lobby.call = self._connection
             if lobby.waiting:
-                self._queue.append(Event.CONNECTION)
+                self._connection()
         elif crew.lobby is not None:
             crew.lobby.adopt(settings)
         elif settings.screen or settings.patience is not None:
@@ -189,10 +189,16 @@ class Loop:
 
             self._receive(settings, lobbies.Lobby(leads(settings, self._listeners), settings))
 
+    def _receives(self, lobby: Lobby) -> bool:
+        """Whether it is for the lobby to accept."""
+        if self._state is State.WAKING:
+            return lobby.paging
+        return lobby.screens and self._state in (State.WATCHING, State.DOZING)
+
     def _host(self, lobby: Lobby) -> None:
         """See to them: a worker, the waking page, or the fuse."""
         current, alarm = self._crew.roster.current, self._alarm
-        lobby.check(alarm, self._state, current.born if current is not None else alarm.now)
+        lobby.check(alarm, current.born if current is not None else alarm.now, waking=self._state is State.WAKING)
         if self._state in (State.FAILED, State.DRAINING):
             self._failure.see_off(lobby.surrender(), self._listeners, self._settings)
         elif current is not None:

@@ -13,16 +13,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+_SCREEN = "screen"  # a word of this file that is to be known before it is parsed
 
-def read(path: str) -> dict[str, object]:
+
+def read(path: str, *, lasting: bool = False) -> dict[str, object]:
     """The values that the file at `path` sets, by key, of the types that the table gives them.
+
+    `lasting`: this process will be there for long, and has to stay small.
 
     Raises ConfigError, with the line where it can be told: no such file, no TOML, an unknown key, a bad value.
     """
     try:
         with open(path, "rb") as file:
             content = file.read().decode()
-        table = _parsed_elsewhere(content) or _parsed(content)
+        table = (_parsed_elsewhere(content) if lasting or _SCREEN in content else {}) or _parsed(content)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:  # TOMLDecodeError, which names the line, or UnicodeDecodeError
@@ -51,8 +55,9 @@ def _parsed(content: str) -> dict[str, object]:
 
 # ### Why is it parsed in another process?
 # Because a parser of TOML and what it imports are two megabytes, and whoever has read his file once would keep them for
-# as long as he lives: a Lookout for ever, a Master while the app sleeps and its probes are answered. So a child parses,
-# and takes them along. What it cannot say (a file that is no TOML, a date, which no option has) is found out once more.
+# as long as he lives: a Lookout for ever, a Master with a screen while its app sleeps and probes are answered. So for
+# them a child parses, and takes the parser along. That is three milliseconds more, which the first visitor of any other
+# app need not wait. What the child cannot say (a file that is no TOML, a date, which no option has) is found out here.
 
 
 def _parsed_elsewhere(content: str) -> dict[str, object]:

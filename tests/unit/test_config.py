@@ -109,12 +109,16 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         read(str(tmp_path / "nope.toml"))
 
 
-def test_the_parser_is_gone_with_the_child_that_needed_it(written):
-    path = written("idle = 5")
+@pytest.mark.parametrize(
+    ("content", "lasting", "is_there"),
+    [("idle = 5", True, False), ('[[screen]]\npath = "/healthz"', False, False), ("idle = 5", False, True)],
+)
+def test_whoever_is_to_stay_small_does_not_keep_the_parser(written, content, lasting, is_there):
+    path = written(content)
     said = "import sys; print('tomllib' in sys.modules)"
-    program = f"from spyglass_systemd.protocols.config import read; read({path!r}); {said}"
+    program = f"from spyglass_systemd.protocols.config import read; read({path!r}, lasting={lasting}); {said}"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
-    assert run.stdout == "False\n"
+    assert run.stdout == f"{is_there}\n"
 
 
 def test_where_there_is_no_process_to_be_had_it_is_parsed_here(written, monkeypatch):
@@ -122,9 +126,9 @@ def test_where_there_is_no_process_to_be_had_it_is_parsed_here(written, monkeypa
         raise BlockingIOError
 
     monkeypatch.setattr("os.fork", fork)
-    assert read(written("idle = 5")) == {"idle": 5.0}
+    assert read(written("idle = 5"), lasting=True) == {"idle": 5.0}
 
 
 def test_a_date_is_no_value_of_any_option(written):
     with pytest.raises(ConfigError, match=r"idle: .*2026"):
-        read(written("idle = 2026-01-01"))
+        read(written("idle = 2026-01-01"), lasting=True)

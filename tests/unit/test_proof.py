@@ -76,7 +76,7 @@ def test_the_master_of_the_model_keeps_the_books_of_the_code():
 
 def test_every_mutation_of_the_model_is_tried_and_every_promise_is_broken_by_one():
     switches = {first or second for first, second in re.findall(r"#ifn?def (\w+)|defined\((\w+)\)", MODEL)}
-    sizes = {"CONNECTIONS", "MISFORTUNES", "LONGS", "DOZES"}
+    sizes = {"CONNECTIONS", "MISFORTUNES", "LONGS", "DOZES", "SCREEN"}
     assert switches - sizes - {"SORTED", "LOSSES_ONLY"} == {mutation.name for mutation in proof.MUTATIONS}
     assert {mutation.promise for mutation in proof.MUTATIONS} == set(names("promise"))
 
@@ -139,3 +139,16 @@ def test_a_run_that_never_ends_breaks_the_promise_to_sleep():
 def test_what_is_neither_yes_nor_no_is_an_error(said):
     with pytest.raises(proof.ProofError):
         proof._outcome(said, [])
+
+
+def test_a_mutation_that_is_named_is_tried_and_no_other(monkeypatch, capsys):
+    tried = []
+
+    def mutate(mutation):
+        tried.append(mutation.name)
+        return proof.Outcome(mutation.promise, 1, 0.0, 1)
+
+    monkeypatch.setattr(proof, "mutate", mutate)
+    assert proof.main(["STALE_ACK", "LEAVE_LOBBY"]) == 0
+    assert tried == ["STALE_ACK", "LEAVE_LOBBY"]
+    assert capsys.readouterr().out.count("Answered broken") == 2
