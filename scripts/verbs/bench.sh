@@ -2,10 +2,10 @@
 #
 # Usage: ./dev bench [NAME] [--short] [ARGUMENTS]
 #
-# NAME is a file of bench/ that says what it measures (./dev bench NAME --help): edge, wake, throughput, asgi. Without a name all
+# NAME is a file of bench/ that says what it measures (./dev bench NAME --help): edge, wake, doze, throughput, asgi. Without one all
 # run, one after the other. --short is the form that CI runs: the same claims, fewer rounds. A benchmark installs the servers
 # that it compares with into .cache/peers, never beside the project.
-benches=(edge wake throughput asgi)
+benches=(edge wake doze throughput asgi)
 case ${1:-} in
     '' | -*) ;;
     *)
