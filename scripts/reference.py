@@ -62,6 +62,7 @@ FIXED = """\
 | A chunk's size with its extensions: 4 KiB; all extensions of a body: 4 KiB more than the body | 400 |
 | Trailers: `header_limit` | 431 |
 | What waits in a worker's memory, over all connections: 2 MiB, or twice `spool` | disk (WSGI); a head is refused, 503 |
+| One upload, or one answer, in uvicorn's hands: 512 KiB | the client waits |
 | One answer that waits for one slow client, in a pool of threads: 1 GiB, on disk | the thread waits |
 | What a client still sends behind the last answer: 128 MiB, 30 s, 2 s without a byte | the connection is closed |
 | What is sent ahead of an answer: what one read brings, 64 KiB (ASGI: 256 KiB) | it waits in the kernel |

@@ -73,7 +73,7 @@ def taken(request, environ):
     assert TOKEN.issuperset(environ["REQUEST_METHOD"])
     assert environ["PATH_INFO"].startswith("/") or environ["PATH_INFO"] == ""
     assert is_host(environ.get("HTTP_HOST", "a"))
-    assert environ.get("CONTENT_LENGTH", "0") == str(len(content))
+    assert int(environ.get("CONTENT_LENGTH", "0")) == len(content)
     assert len(content) <= RULES.body_limit
     return environ, content, request.keep, request.minor, request.method, request.target
 

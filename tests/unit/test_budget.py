@@ -7,7 +7,8 @@ import socket
 
 import pytest
 
-from spyglass_systemd.backends.budget import Budget
+from spyglass_systemd.backends.asgi.sieve import Deaf, Sieve
+from spyglass_systemd.backends.budget import Budget, Share
 from spyglass_systemd.backends.wsgi.bounds import Limits
 from spyglass_systemd.backends.wsgi.framing import Framing, Rules
 from spyglass_systemd.backends.wsgi.outlet import Outlet
@@ -57,6 +58,19 @@ def test_half_a_head_waits_where_there_is_room_and_is_refused_where_there_is_non
     assert first.feed(b"\r\n") is not None
     assert budget.used == 0
     assert second.feed(HEAD + FIELD * 9 + b"\r\n") is not None  # what is whole needs no room
+
+
+def test_half_a_head_that_was_refused_is_not_kept_while_its_client_is_seen_off(budget):
+    budget.take(10_000)
+    sieve = Sieve(Limits(8192, 65536, 100), None, Share(budget))
+    with pytest.raises(Refusal):
+        sieve.read(HEAD + FIELD * 9)
+    assert sieve.idle
+
+
+def test_nothing_is_read_behind_a_refusal():
+    deaf = Deaf()
+    assert (deaf.read(HEAD + b"\r\n"), deaf.idle, deaf.half) == ((b"", b""), False, False)
 
 
 def test_half_a_head_of_ordinary_size_waits_however_full_it_is(budget):

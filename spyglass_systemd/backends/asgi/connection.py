@@ -6,7 +6,7 @@ from contextvars import Context
 
 from spyglass_systemd.backends.asgi import names
 from spyglass_systemd.backends.asgi.parting import Parting, unread
-from spyglass_systemd.backends.asgi.sieve import Sieve, request_line, simple
+from spyglass_systemd.backends.asgi.sieve import Deaf, Sieve, request_line, simple
 from spyglass_systemd.backends.budget import Share
 from spyglass_systemd.backends.wsgi.bounds import Limits
 from spyglass_systemd.backends.wsgi.refusal import Refusal
@@ -78,6 +78,8 @@ def protocol_factory(  # noqa: C901  # a class, made for one configuration
                 try:
                     piece, data = sieve.read(data)
                 except Refusal as refused:
+                    self._sieve = Deaf()
+                    self._share.keep(0)
                     self._refuse(refused)
                     return
                 if piece:

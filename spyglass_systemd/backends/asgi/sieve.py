@@ -84,10 +84,10 @@ class Sieve:
             data = data[begin:]
             end = data.find(_END)
             if end < 0:
-                self._head = data
                 if data not in (b"", b"\r"):
                     check_partial(data, self._limits)
                 self._hold(len(data))
+                self._head = data  # not sooner: who is refused is not remembered while he is seen off
                 return b"", b""
         if self._share:
             self._share.keep(0)
@@ -133,6 +133,27 @@ class Sieve:
         if made == head and not length:
             _remember(version[-1:] + fields + _END)
         return made, length
+
+
+class Deaf(Sieve):
+    """In place of one that has refused: nothing behind that means anything, and what was kept is let go."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        pass
+
+    @property
+    def idle(self) -> bool:
+        return False
+
+    @property
+    def half(self) -> bool:
+        return False
+
+    def read(self, data: bytes) -> tuple[bytes, bytes]:  # noqa: ARG002  # as its sibling
+        """Nothing, of whatever comes."""
+        return b"", b""
 
 
 def _remember(behind: bytes) -> None:

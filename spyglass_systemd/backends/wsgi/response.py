@@ -72,8 +72,8 @@ def prepare(status: str, headers: Iterable[tuple[str, str]]) -> Head:
             raise TypeError(f"the value of {name} must be a str, not {value!r}")
         if kind:
             if kind == _LENGTH:
-                length = _check_length(value, length)
-                if code == 204:  # RFC 9110 section 8.6: it has none
+                known, length = length, _check_length(value, length)
+                if code == 204 or known != UNKNOWN:  # RFC 9110 section 8.6: it has none, and nobody has two
                     continue
             elif kind == _DATE:
                 dated = True
