@@ -417,10 +417,11 @@ def test_an_app_may_leave_its_input_alone(threads):
         for _ in range(3):
             client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + bytes(100_000))
             assert client.response().body == b"x"
+        before = worker.descriptors()  # what the test's own process has open is there too
         for _ in range(30):
             client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + bytes(100_000))
             assert client.response().body == b"x"
-        assert worker.descriptors() < 30
+        assert worker.descriptors() <= before + 1  # the last one may not be closed yet
 
 
 def test_input_reads_like_a_file(threads):
