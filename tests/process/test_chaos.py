@@ -39,6 +39,11 @@ class Lookout:
         templates = [pid for master in masters for pid in children(master)]
         return masters, templates, [pid for template in templates for pid in children(template)]
 
+    def answers(self):
+        """Whether a visitor who comes now is answered."""
+        with Connection(self.address).ask("say(1)") as connection:
+            return connection.read().status in (200, 503)
+
     def send(self, number):
         """To the Master; what ends is sent to it alone, for its Lookout would go along."""
         masters, _, _ = self.below()
@@ -65,8 +70,7 @@ def lookout(tmp_path):
     yield lookout
     (one,) = made
     try:
-        with Connection(one.address).ask("say(1)") as connection:
-            assert connection.read().status in (200, 503)
+        eventually(one.answers, "it answers: the first may yet be accepted by one who is dying")
         eventually(lambda: not any(one.below()), "all asleep")
         assert descriptors(one.process.pid) == one.descriptors
         one.process.terminate()
