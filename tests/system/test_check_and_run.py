@@ -7,6 +7,8 @@ import json
 import pytest
 from sites import NEVER, QUICK
 
+pytestmark = pytest.mark.long
+
 PYTHON = "/opt/venv/bin/python"
 OF_DEBIAN = ("python3", "-m", "venv", "--without-pip", "--system-site-packages")  # sees our package for Debian's Python
 WSGI = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'ok']\n"

@@ -6,6 +6,8 @@ import pytest
 from machine import eventually
 from sites import DEBIAN
 
+pytestmark = pytest.mark.long
+
 ALONE = "[Service]\nPrivateNetwork=yes\nRestrictAddressFamilies=\nRestrictAddressFamilies=AF_UNIX\n"
 POSTGRESQL = """
 import psycopg2

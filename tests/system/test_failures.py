@@ -9,6 +9,8 @@ from harness import said
 from machine import eventually
 from sites import NEVER, QUICK, VENV
 
+pytestmark = pytest.mark.long
+
 WORKS = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'works']\n"
 LEAST = 2  # failures that we wait for, one a second
 

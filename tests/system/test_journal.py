@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from machine import eventually
 from sites import DEBIAN, NEVER, QUICK, VENV
 
 from spyglass_systemd.protocols.journal import MESSAGE_IDS
+
+pytestmark = pytest.mark.long
 
 
 def events(app):

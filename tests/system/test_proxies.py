@@ -7,6 +7,8 @@ import json
 import pytest
 from machine import eventually
 
+pytestmark = pytest.mark.long
+
 ROUNDS, ROUND = 20, 50  # sleeps, requests before each
 SITES = {"nginx": "/etc/nginx/sites-enabled/spyglass", "caddy": "/etc/caddy/Caddyfile"}
 ASK = "http://127.0.0.1/"

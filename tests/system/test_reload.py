@@ -7,6 +7,8 @@ from machine import eventually
 from sites import NEVER, QUICK
 from visitors import Visitors
 
+pytestmark = pytest.mark.long
+
 APP = """
 def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])

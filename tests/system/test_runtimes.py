@@ -8,6 +8,8 @@ import shutil
 import pytest
 from sites import NEVER, QUICK, VENV
 
+pytestmark = pytest.mark.long
+
 ASGI = """
 async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})

@@ -8,6 +8,8 @@ import pytest
 from machine import eventually
 from sites import NEVER, QUICK
 
+pytestmark = pytest.mark.long
+
 
 def status(app, *words, code=0):
     """What it says of an app, as a program reads it."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from sites import NEVER, QUICK
+
+pytestmark = pytest.mark.long
 
 
 def wake(app, code=0):
