@@ -39,7 +39,7 @@ def run(argv: list[str]) -> int:
 def lookout_command(argv: list[str], pid: int) -> list[str]:
     """What the Lookout is run with, as process `pid`; after `--` stands what it runs the Master with."""
     flags, arguments = parse_flags(argv, LOOKOUT)
-    file = config.read(str(flags["config"]), lasting=True) if "config" in flags else {}
+    file = config.read(str(flags["config"])) if "config" in flags else {}
     settings = settle(flags, file)
     _check_directory(settings, flags)
     addresses = _addresses(settings, flags)

@@ -130,9 +130,9 @@ def _settle(argv: list[str]) -> Settings:
     flags, _ = options.parse_flags(argv, "serve")
     file: dict[str, object] = {}
     if "config" in flags:
-        from spyglass_systemd.protocols import config  # noqa: PLC0415  # a TOML parser is 12 ms
+        from spyglass_systemd.protocols import config  # noqa: PLC0415  # for those who have a file
 
-        file = config.read(str(flags["config"]))
+        file = config.read(str(flags["config"]), os.environ)
     return options.settle(flags, file)
 
 

@@ -5,28 +5,34 @@ from __future__ import annotations
 import marshal
 import os
 
-from spyglass_systemd.protocols import offspring, signals
+from spyglass_systemd.protocols import kept, offspring, signals
 from spyglass_systemd.words.errors import ConfigError
 from spyglass_systemd.words.table import FILE, OPTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import NoReturn
 
+_KEPT = "config"  # the file's content and what it said, from the last wake
+_NOWHERE: dict[str, str] = {}
 _SCREEN = "screen"  # a word of this file that is to be known before it is parsed
 
 
-def read(path: str, *, lasting: bool = False) -> dict[str, object]:
+def read(path: str, environ: Mapping[str, str] = _NOWHERE) -> dict[str, object]:
     """The values that the file at `path` sets, by key, of the types that the table gives them.
 
-    `lasting`: this process will be there for long, and has to stay small.
+    `environ`: of a service that has a cache directory, where a wake finds what the one before has parsed.
 
     Raises ConfigError, with the line where it can be told: no such file, no TOML, an unknown key, a bad value.
     """
     try:
         with open(path, "rb") as file:
             content = file.read().decode()
-        table = (_parsed_elsewhere(content) if lasting or _SCREEN in content else {}) or _parsed(content)
+        table = _recalled(content, environ)
+        if table is None:
+            table = (_parsed_elsewhere(content) if _SCREEN in content else {}) or _parsed(content)
+            _keep(content, table, environ)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:  # TOMLDecodeError, which names the line, or UnicodeDecodeError
@@ -47,6 +53,28 @@ def read(path: str, *, lasting: bool = False) -> dict[str, object]:
     return values
 
 
+# ### Why is a parsed file kept?
+# Because each site has one, hardly anybody changes it, and each first visitor would wait for the parser: of all that we
+# do at a wake, it takes longest. What is kept is the whole content beside what it said, so that no clock and no inode
+# has to tell whether it is the same file. The values are made of it anew, by the table of this version.
+
+
+def _recalled(content: str, environ: Mapping[str, str]) -> dict[str, object] | None:
+    """What this very content said; None where that was not kept."""
+    try:
+        known, table = marshal.loads(kept.recall(environ, _KEPT))  # noqa: S302  # from a file of our own user
+    except (EOFError, TypeError, ValueError):  # nothing, half of it, of another Python
+        return None
+    return table if known == content and isinstance(table, dict) else None
+
+
+def _keep(content: str, table: dict[str, object], environ: Mapping[str, str]) -> None:
+    try:
+        kept.keep(environ, _KEPT, marshal.dumps((content, table)))
+    except ValueError:  # a date, which no option has
+        return
+
+
 def _parsed(content: str) -> dict[str, object]:
     import tomllib  # noqa: PLC0415  # 13 ms, which an app without a file need not pay
 
@@ -54,10 +82,10 @@ def _parsed(content: str) -> dict[str, object]:
 
 
 # ### Why is it parsed in another process?
-# Because a parser of TOML and what it imports are two megabytes, and whoever has read his file once would keep them for
-# as long as he lives: a Lookout for ever, a Master with a screen while its app sleeps and probes are answered. So for
-# them a child parses, and takes the parser along. That is three milliseconds more, which the first visitor of any other
-# app need not wait. What the child cannot say (a file that is no TOML, a date, which no option has) is found out here.
+# Because a parser of TOML and what it imports are two megabytes, and a Master that has read his file would keep them as
+# long as he lives. One with a screen may live for long while its app sleeps and probes are answered, so for him a child
+# parses, and takes the parser along. That is three milliseconds more, which the first visitor of any other app need not
+# wait. What the child cannot say (a file that is no TOML, a date, which no option has) is found out here.
 
 
 def _parsed_elsewhere(content: str) -> dict[str, object]:

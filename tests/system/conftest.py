@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import shutil
 import sys
 from pathlib import Path
 
@@ -84,9 +83,7 @@ def install(packages):
 
     def install(machine):
         if machine.root not in done:
-            for package in packages:
-                shutil.copy(package, machine.root / "root")
-            machine.run("apt-get", "install", "--yes", "--quiet", *[f"/root/{package.name}" for package in packages])
+            machine.install(*packages)
             wheels = "/usr/share/spyglass-systemd/wheels"
             machine.run(
                 "/opt/venv/bin/pip", "install", "-qq", "--no-index", f"--find-links={wheels}", "spyglass-systemd"

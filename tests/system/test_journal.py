@@ -122,7 +122,7 @@ def test_logs_follows(site, python):
     app = site(python=python, **NEVER)
     app.request()
     program = {DEBIAN: "spyglass", VENV: "/opt/venv/bin/spyglass"}[python]
-    unit, path = f"follow-{app.name}", f"/root/{app.name}.log"
+    unit, path = f"follow-{app.name}", f"/var/tmp/{app.name}.log"
     command = f"{program} logs {app.name} -f --app -n 0 >{path}"
     app.machine.put(path, "")
     app.machine.run("systemd-run", "--quiet", f"--unit={unit}", "--property=Type=exec", "sh", "-c", command)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -51,13 +50,6 @@ def next_packages(packages, tmp_path_factory):
     return made
 
 
-def install(machine, packages):
-    for package in packages:
-        shutil.copy(package, machine.root / "root")
-    names = [f"/root/{package.name}" for package in packages]
-    return machine.run("apt-get", "install", "--yes", "--quiet", "--allow-downgrades", *names)
-
-
 class Visitors:
     """Clients that ask for an app again and again; what they got."""
 
@@ -87,7 +79,7 @@ class Visitors:
 
 
 def test_installing_it_starts_nothing(fresh, packages):
-    install(fresh, packages)
+    fresh.install(*packages)
     units = fresh.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "spyglass@*").out
     assert units == ""
     assert fresh.run("spyglass", "version").out == f"spyglass-systemd {OLD}"
@@ -97,12 +89,12 @@ def test_installing_it_starts_nothing(fresh, packages):
 
 @pytest.mark.long
 def test_an_upgrade_and_a_downgrade_lose_no_request(fresh, packages, next_packages):
-    install(fresh, packages)
+    fresh.install(*packages)
     app, asleep = Site(fresh, "serves", **NEVER), Site(fresh, "sleeps", **QUICK)
     try:
         for version, others in ((NEW, next_packages), (OLD, packages)):
             with Visitors(app) as visitors, app.connect().ask(f"{UNTIL_DRAINING}\n{WHICH}") as slow:
-                install(fresh, others)
+                fresh.install(*others)
                 assert app.ask(WHICH) == version
                 assert said(slow.read()) == [OLD if version == NEW else NEW]  # from who had accepted it
             assert visitors.trouble == []
@@ -118,7 +110,7 @@ def test_an_upgrade_and_a_downgrade_lose_no_request(fresh, packages, next_packag
 
 
 def test_a_removal_closes_the_listeners_and_a_purge_leaves_what_apps_keep(fresh, packages):
-    install(fresh, packages)
+    fresh.install(*packages)
     app = Site(fresh, "blog", **NEVER)
     fresh.run("systemctl", "enable", "--quiet", app.socket)
     link = fresh.root / f"etc/systemd/system/sockets.target.wants/{app.socket}"
@@ -144,7 +136,7 @@ def test_a_removal_closes_the_listeners_and_a_purge_leaves_what_apps_keep(fresh,
 
 @pytest.mark.long
 def test_what_debian_would_test_passes(fresh, packages):
-    install(fresh, packages)
-    shutil.copy(ROOT / "debian" / "tests" / "life", fresh.root / "root/life")
-    assert fresh.run("/root/life").out.endswith("nothing failed")
+    fresh.install(*packages)
+    fresh.put("/opt/life", (ROOT / "debian" / "tests" / "life").read_text(), 0o755)
+    assert fresh.run("/opt/life").out.endswith("nothing failed")
     assert fresh.run("systemctl", "--failed", "--plain", "--no-legend").out == ""

@@ -102,14 +102,14 @@ def test_what_no_reload_brings_is_said(site):
     body(app)
     code = app.machine.run("sh", "-c", "ls -d /opt/venv/lib/python3*/site-packages/spyglass_systemd/__init__.py").out
     app.machine.run(
-        "sh", "-c", f"cp -p {code} /root/kept && touch {code} && cp {code} {code}.new && mv {code}.new {code}"
+        "sh", "-c", f"cp -p {code} /var/tmp/kept && touch {code} && cp {code} {code}.new && mv {code}.new {code}"
     )
     try:
         done = reload(app)
         assert "spyglass-systemd" in done.err
         assert f"spyglass restart {app.name}" in done.err
     finally:
-        app.machine.run("cp", "-p", "/root/kept", code)
+        app.machine.run("cp", "-p", "/var/tmp/kept", code)
 
 
 @pytest.mark.long

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import marshal
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from spyglass_systemd.protocols import config
 from spyglass_systemd.protocols.config import read
 from spyglass_systemd.words.errors import ConfigError
 
@@ -109,14 +113,11 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         read(str(tmp_path / "nope.toml"))
 
 
-@pytest.mark.parametrize(
-    ("content", "lasting", "is_there"),
-    [("idle = 5", True, False), ('[[screen]]\npath = "/healthz"', False, False), ("idle = 5", False, True)],
-)
-def test_whoever_is_to_stay_small_does_not_keep_the_parser(written, content, lasting, is_there):
+@pytest.mark.parametrize(("content", "is_there"), [('[[screen]]\npath = "/healthz"', False), ("idle = 5", True)])
+def test_who_screens_does_not_keep_the_parser(written, content, is_there):
     path = written(content)
     said = "import sys; print('tomllib' in sys.modules)"
-    program = f"from spyglass_systemd.protocols.config import read; read({path!r}, lasting={lasting}); {said}"
+    program = f"from spyglass_systemd.protocols.config import read; read({path!r}); {said}"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
     assert run.stdout == f"{is_there}\n"
 
@@ -126,9 +127,72 @@ def test_where_there_is_no_process_to_be_had_it_is_parsed_here(written, monkeypa
         raise BlockingIOError
 
     monkeypatch.setattr("os.fork", fork)
-    assert read(written("idle = 5"), lasting=True) == {"idle": 5.0}
+    assert read(written("idle = 5  # screen")) == {"idle": 5.0}
 
 
 def test_a_date_is_no_value_of_any_option(written):
     with pytest.raises(ConfigError, match=r"idle: .*2026"):
-        read(written("idle = 2026-01-01"), lasting=True)
+        read(written("idle = 2026-01-01  # screen"))
+
+
+# ### What was parsed at the wake before
+
+
+@pytest.fixture
+def environ(tmp_path):
+    directory = tmp_path / "cache"
+    directory.mkdir()
+    return {"CACHE_DIRECTORY": str(directory)}
+
+
+@pytest.fixture
+def parses(monkeypatch):
+    """How often a file was parsed."""
+    parsed, count = config._parsed, []
+    monkeypatch.setattr(config, "_parsed", lambda content: (count.append(content), parsed(content))[1])
+    return count
+
+
+def test_a_file_that_has_not_changed_is_not_parsed_again(written, environ, parses):
+    path = written("idle = 5\n[environment]\nA = 1")
+    assert [read(path, environ=environ) for _ in range(3)] == [{"idle": 5.0, "environment": {"A": "1"}}] * 3
+    assert len(parses) == 1
+
+
+def test_a_file_that_has_changed_is_parsed_anew_whatever_its_clock_says(written, environ, parses):
+    path = written("idle = 5")
+    before = Path(path).stat()
+    assert read(path, environ=environ) == {"idle": 5.0}
+    written("idle = 6")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert read(path, environ=environ) == {"idle": 6.0}
+    assert len(parses) == 2
+
+
+def test_a_value_is_checked_at_each_wake(written, environ):
+    """By the table of this version: what an older one has let through may be refused by now."""
+    path = written("workers = 0")
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="workers: 0 is not a whole number"):
+            read(path, environ=environ)
+
+
+def test_without_a_cache_directory_each_wake_parses(written, parses):
+    path = written("idle = 5")
+    assert [read(path, environ={}) for _ in range(2)] == [{"idle": 5.0}] * 2
+    assert len(parses) == 2
+
+
+@pytest.mark.parametrize("kept", [b"", b"nonsense", marshal.dumps(5), marshal.dumps((1, 2, 3)), "half", "odd"])
+def test_what_is_not_kept_whole_is_parsed_anew(written, environ, kept):
+    content = "idle = 5"
+    odd = {"half": marshal.dumps((content, {"idle": 7}))[:-3], "odd": marshal.dumps((content, 7))}
+    Path(environ["CACHE_DIRECTORY"], "config").write_bytes(odd.get(kept, kept))
+    assert read(written(content), environ=environ) == {"idle": 5.0}
+    assert read(written(content), environ=environ) == {"idle": 5.0}
+
+
+def test_a_date_is_no_value_of_any_option_with_a_cache_directory_either(written, environ):
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"idle: .*2026"):
+            read(written("idle = 2026-01-01"), environ=environ)

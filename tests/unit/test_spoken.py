@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spyglass_systemd.protocols import spoken
 from spyglass_systemd.protocols.spoken import keep, key, recall
 
 
@@ -65,25 +62,3 @@ def test_anything_can_be_read(tmp_path_factory, content):
     directory = tmp_path_factory.mktemp("cache")
     (directory / "kinds").write_bytes(b"raw http\n" + content)
     assert {*recall({"CACHE_DIRECTORY": str(directory)}).values()} <= {"auto", "wsgi", "asgi", "raw"}
-
-
-def test_only_a_plain_file_is_read(environ, tmp_path, monkeypatch):
-    path = tmp_path / "kinds"
-    os.mkfifo(path)
-    assert recall(environ) == {}
-    path.unlink()
-    path.mkdir()
-    assert recall(environ) == {}
-    path.rmdir()
-    (tmp_path / "other").write_text("raw http\n")
-    path.symlink_to("other")
-    assert recall(environ) == {}
-    path.unlink()
-    path.write_text("raw http\n")
-    assert recall(environ) == {"http": "raw"}
-
-    def broken(*_):
-        raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr(spoken.os, "read", broken)
-    assert recall(environ) == {}
