@@ -8,7 +8,7 @@ import click
 
 from spyglass_systemd.cli.command import command as _command
 from spyglass_systemd.cli.command import of_a_site
-from spyglass_systemd.tools.sites import disable
+from spyglass_systemd.tools.sites import alone, disable
 
 if TYPE_CHECKING:
     from spyglass_systemd.tools.places import Site
@@ -21,7 +21,9 @@ def command(site: Site) -> None:
 
     Its file stays, and what it keeps; `spyglass remove` is for those.
     """
-    if disable(site):
+    with alone(site.places):
+        was = disable(site)
+    if was:
         click.echo(f"{site.name} listens no more.")
     else:
         site.places.known(site.name)

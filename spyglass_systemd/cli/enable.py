@@ -10,7 +10,7 @@ from spyglass_systemd.cli.command import command as _command
 from spyglass_systemd.cli.command import of_a_site
 from spyglass_systemd.tools import bytecode, installing, surroundings
 from spyglass_systemd.tools.interpreter import look
-from spyglass_systemd.tools.sites import Enabling
+from spyglass_systemd.tools.sites import Enabling, alone
 from spyglass_systemd.tools.switch import manager_of
 from spyglass_systemd.tools.wanted import read
 from spyglass_systemd.words.errors import UsageError
@@ -39,6 +39,11 @@ def command(site: Site, *, dry_run: bool, install: bool, find_links: tuple[str, 
         _install(site, find_links, dry_run=dry_run)
     elif find_links:
         raise UsageError("--find-links says where --install takes from", hint="add --install")
+    with alone(site.places):
+        _enable(site, dry_run=dry_run)
+
+
+def _enable(site: Site, *, dry_run: bool) -> None:
     enabling = Enabling(site)
     for remark in enabling.remarks:
         click.echo(f"Note: {remark}", err=True)

@@ -8,7 +8,7 @@ import click
 
 from spyglass_systemd.cli.command import command as _command
 from spyglass_systemd.cli.command import of_a_site
-from spyglass_systemd.tools.sites import disable
+from spyglass_systemd.tools.sites import alone, disable
 from spyglass_systemd.tools.switch import manager_of
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ def command(site: Site, *, purge: bool, yes: bool) -> int:
         if not click.confirm(f"Remove {', '.join(what)}?"):
             click.echo("Nothing is removed.")
             return 1
-    disable(site)
-    manager = manager_of(site)
-    if purge and kept:
-        manager.do("clean", "--what=state", "--what=cache", "--what=logs", "--", site.service)
-    site.config.unlink()
+    with alone(site.places):
+        disable(site)
+        if purge and kept:
+            manager_of(site).do("clean", "--what=state", "--what=cache", "--what=logs", "--", site.service)
+        site.config.unlink()
     click.echo(f"{site.name} is removed.")
     if kept and not purge:
         clean = f"systemctl {'--user ' if site.places.user else ''}clean --what=all {site.service}"

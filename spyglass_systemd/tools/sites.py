@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 from typing import TYPE_CHECKING
 
 from spyglass_systemd.tools import checks, surroundings
@@ -14,9 +16,25 @@ from spyglass_systemd.tools.wanted import read
 from spyglass_systemd.words.errors import ManagerError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from spyglass_systemd.tools.places import Site
+    from spyglass_systemd.tools.places import Places, Site
+
+
+@contextlib.contextmanager
+def alone(places: Places) -> Iterator[None]:
+    """While nobody else switches sites here: one who fails puts back what he has found, and that is to be the last."""
+    try:
+        fd = os.open(places.config, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:  # no directory, no site
+        yield
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 class Enabling:

@@ -6,27 +6,16 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import os
 import re
-import shutil
 import socket
-import subprocess
 
+import nginx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from streams import CORPUS, NEXT, mutated, ours, told
 from wsgi_worker import LIMIT, serving
 
-CONFIGURATION = """
-daemon off;
-pid {directory}/nginx.pid;
-error_log {directory}/error.log;
-worker_processes 1;
-events {{ worker_connections 64; }}
-http {{
-    access_log off;
-    client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
+HTTP = """
     client_header_timeout 3s; client_body_timeout 3s;
     proxy_ignore_client_abort on;  # the client says its end when it has said all
     proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;
@@ -39,7 +28,6 @@ http {{
         listen unix:{directory}/passed;
         location / {{ proxy_pass http://app; proxy_request_buffering off; }}
     }}
-}}
 """
 
 
@@ -75,22 +63,11 @@ class Front:
 
 @pytest.fixture(scope="module")
 def front(tmp_path_factory):
-    program = shutil.which("nginx", path="/usr/sbin:/usr/bin")
-    if program is None:
-        pytest.skip("nginx is not installed: apt-get install nginx-light")
     directory = tmp_path_factory.mktemp("nginx")
     with serving(tell, family=socket.AF_UNIX, keepalive=60) as worker:
-        user = "user root;" if os.geteuid() == 0 else ""  # whose workers reach the socket in our directory
-        (directory / "nginx.conf").write_text(user + CONFIGURATION.format(directory=directory, app=worker.address))
-        command = [program, "-c", f"{directory}/nginx.conf", "-p", str(directory), "-e", f"{directory}/error.log"]
-        process = subprocess.Popen(command)
-        try:
-            worker.eventually(lambda: process.poll() is not None or (directory / "passed").exists())
-            assert process.poll() is None, (directory / "error.log").read_text()
+        http = HTTP.format(directory=directory, app=worker.address)
+        with nginx.running(directory, http, (directory / "passed").exists):
             yield Front(worker, directory)
-        finally:
-            process.terminate()
-            process.wait(LIMIT)
 
 
 def compare(front, data, way):

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
-import signal
 import socket
-import subprocess
 
 import pytest
-from harness import LIMIT, Connection, Process, eventually
+from harness import LIMIT, Connection
+from nginx import running
 from websockets.sync.client import ClientConnection, unix_connect
 
 from spyglass_systemd.backends.proxy import SIGNATURE
@@ -213,16 +210,7 @@ def test_a_broken_app_behind_a_proxy_header_is_answered_for(service, header):
 
 # nginx
 
-NGINX = """
-daemon off;
-pid {directory}/nginx.pid;
-error_log {directory}/error.log;
-worker_processes 1;
-events {{ worker_connections 64; }}
-http {{
-    access_log off;
-    client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
+HTTP = """
     upstream app {{ server unix:{app}; }}
     server {{
         listen unix:{directory}/plain;
@@ -245,7 +233,6 @@ http {{
         listen 127.0.0.1:{port};
         location / {{ proxy_pass http://app; include {directory}/proxy_params; }}
     }}
-}}
 """
 DEBIANS_PARAMS = """
 proxy_set_header Host $http_host;
@@ -258,40 +245,26 @@ proxy_set_header X-Forwarded-Proto $scheme;
 @pytest.fixture
 def nginx(tmp_path):
     """Runs nginx before a service: `address = nginx(service)`."""
-    program = shutil.which("nginx", path="/usr/sbin:/usr/bin")
-    if program is None:
-        pytest.skip("nginx is not installed: apt-get install nginx-light")
-    running = []
+    with contextlib.ExitStack() as stack:
 
-    def nginx(service):
-        directory = tmp_path / "nginx"
-        directory.mkdir()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        user = "user root;" if os.geteuid() == 0 else ""  # whose workers reach the socket in our directory
-        text = user + NGINX.format(directory=directory, app=service.addresses[0], port=port)
-        (directory / "proxy_params").write_text(DEBIANS_PARAMS)
-        (directory / "nginx.conf").write_text(text)
-        process = subprocess.Popen(
-            [program, "-c", str(directory / "nginx.conf"), "-p", str(directory), "-e", str(directory / "error.log")]
-        )
-        running.append(Process(process.pid))
-        running.append(process)
+        def nginx(service):
+            directory = tmp_path / "nginx"
+            directory.mkdir()
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                address = free.getsockname()
+            (directory / "proxy_params").write_text(DEBIANS_PARAMS)
+            http = HTTP.format(directory=directory, app=service.addresses[0], port=address[1])
+            stack.enter_context(running(directory, http, lambda: _accepts(address)))
+            return str(directory / "plain"), address
 
-        def listens():
-            assert process.poll() is None, (directory / "error.log").read_text()
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                return True
+        yield nginx
 
-        eventually(listens, "nginx")
-        return str(directory / "plain"), ("127.0.0.1", port)
 
-    yield nginx
-    if running:
-        ended, process = running
-        ended.kill(signal.SIGTERM)
-        process.wait(LIMIT)
+def _accepts(address):
+    with contextlib.suppress(OSError), socket.create_connection(address):
+        return True
+    return False
 
 
 @pytest.mark.parametrize("kind", ["wsgi", "asgi"])

@@ -10,7 +10,6 @@ from spyglass_systemd.cli.main import main
 from spyglass_systemd.protocols import notice, scoreboard
 from spyglass_systemd.protocols.scoreboard import Scoreboard
 from spyglass_systemd.tools import reload as reloads
-from spyglass_systemd.tools.places import of_user
 from spyglass_systemd.tools.reload import Outcome, reload
 from spyglass_systemd.words.errors import ManagerError
 from spyglass_systemd.words.states import State
@@ -36,16 +35,6 @@ class Manager:
 
 
 RUNS = ("active", "running", os.getpid())
-
-
-@pytest.fixture
-def site(tmp_path):
-    places = of_user({"XDG_CONFIG_HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}, os.getuid(), 255)
-    made = places.site("blog")
-    places.config.mkdir(exist_ok=True)
-    made.config.write_text('app = "blog:app"\n')
-    made.runtime.mkdir(parents=True)
-    return made
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from spyglass_systemd.protocols import notice, scoreboard
 from spyglass_systemd.protocols.scoreboard import Scoreboard
 from spyglass_systemd.tools import wake as waking
 from spyglass_systemd.tools.condition import Condition, Listener
-from spyglass_systemd.tools.places import of_user
 from spyglass_systemd.tools.wake import Woken, address, wake
 from spyglass_systemd.words.errors import AppError, ManagerError
 from spyglass_systemd.words.states import State
@@ -33,16 +32,6 @@ from spyglass_systemd.words.states import State
 )
 def test_what_systemd_shows_is_an_address_to_connect_to(text, family, target):
     assert address(text) == (family, target)
-
-
-@pytest.fixture
-def site(tmp_path):
-    places = of_user({"XDG_CONFIG_HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}, os.getuid(), 255)
-    made = places.site("blog")
-    places.config.mkdir(exist_ok=True)
-    made.config.write_text('app = "blog:app"\n')
-    made.runtime.mkdir(parents=True)
-    return made
 
 
 @pytest.fixture
