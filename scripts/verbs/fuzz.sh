@@ -2,7 +2,8 @@
 #
 # Usage: ./dev fuzz [TARGET ...] [--minutes N | --short] [--keep]
 #
-# Ten minutes for each target, two at a time; --short, which CI runs, one minute each. A find is shown as the bytes that
+# Ten minutes for each target, two at a time; --short, which CI runs, one minute each, and that with the same seed each time:
+# what CI says of a change should be of the change. A find is shown as the bytes that
 # did it and the traceback: it becomes a test, then a cure, and a line of tests/fuzz/corpus. --keep adds to the corpus what
 # reaches more of the code; the corpus is run by ./dev test as well. The targets are the files tests/fuzz/fuzz_*.py;
 # what has been found, and how long was looked: docs/reference/fuzzing.md.

@@ -64,7 +64,7 @@ def _judge(data: bytes, rules: tuple[Rule, ...], *, page: bool, date: bytes) -> 
         return unfinished
     if rule is not None and rule.close:
         return CLOSE
-    if not head.bare(whole) or not data.endswith(head.END) or data.count(head.END) > 1:
+    if not head.bare(whole) or data.partition(head.END)[2]:
         return REAL
     if rule is not None:
         return answer(rule, date, body=whole.method != "HEAD")

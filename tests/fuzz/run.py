@@ -19,6 +19,7 @@ from pathlib import Path
 import corpora
 
 AT_ONCE = 2  # targets
+SAME = 1  # the seed of --short: a change must be judged as the one before it; who wants to explore takes ./dev fuzz
 SLOW = 10  # seconds for one input, then it hangs
 MEMORY = 1024  # MiB
 DONE = re.compile(r"Done (\d+) runs in (\d+) second")
@@ -29,31 +30,29 @@ def main():
     """The parent; the exit status is 1 where something was found."""
     parser = argparse.ArgumentParser(prog="./dev fuzz", description="fuzz targets of tests/fuzz")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(corpora.TARGETS)}; else all")
-    length = parser.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=float, default=10.0, help="for each target; 10")
-    length.add_argument("--short", dest="minutes", action="store_const", const=1.0, help="a minute for each target")
+    how_long = parser.add_mutually_exclusive_group()
+    how_long.add_argument("--minutes", type=float, default=10.0, help="for each target; 10")
+    how_long.add_argument("--short", action="store_true", help="a minute for each target, always along the same way")
     parser.add_argument("--keep", action="store_true", help="add to the corpus what reaches more of the code")
     options = parser.parse_args()
     if unknown := set(options.targets) - set(corpora.TARGETS):
         parser.error(f"no target {', '.join(unknown)}: there are {', '.join(corpora.TARGETS)}")
+    length = (60, SAME) if options.short else (round(options.minutes * 60), 0)
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        runs = [
-            pool.submit(run, target, round(options.minutes * 60), keep=options.keep)
-            for target in options.targets or corpora.TARGETS
-        ]
+        runs = [pool.submit(run, target, *length, keep=options.keep) for target in options.targets or corpora.TARGETS]
         found = [run.result() for run in concurrent.futures.as_completed(runs)]
     return 1 if any(found) else 0
 
 
-def run(target, seconds, *, keep):
-    """Fuzz one target; says how that went, and returns whether it found something."""
+def run(target, seconds, seed, *, keep):
+    """Fuzz one target; says how that went, and returns whether it found something. Seed 0 is another one each time."""
     with tempfile.TemporaryDirectory(prefix=f"fuzz-{target}-") as name:
         here = Path(name)
         for part in ("begin", "new"):
             (here / part).mkdir()
         for number, data in enumerate(begin(target)):
             (here / "begin" / f"{number:05}").write_bytes(data)
-        log, status = inside(target, here, f"-max_total_time={seconds}", "new", "begin")
+        log, status = inside(target, here, f"-max_total_time={seconds}", f"-seed={seed}", "new", "begin")
         if finds := sorted(here.glob("find-*")):
             for find in finds:
                 sys.stdout.write(f"\n{target}: FOUND by\n    {find.read_bytes()!r}\n{why(log)}\n")
@@ -94,7 +93,7 @@ def inside(target, here, *arguments):
         text=True,
         errors="replace",
         check=False,
-        env=os.environ | {"FUZZ_TARGET": target, "PYTHONDONTWRITEBYTECODE": "1"},
+        env=os.environ | {"FUZZ_TARGET": target, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"},
     )
     return done.stdout, done.returncode
 

@@ -74,6 +74,7 @@ def test_what_may_become_a_probe_is_waited_for(data):
         b"GET / HTTP/1.1\r\n",  # whatever comes after it
         b"\r\n" + PROBE,
         PROBE + b"x",
+        PROBE + b"\r\n",  # which ends as PROBE does
         PROBE + PROBE,
         request(b"POST /healthz HTTP/1.1"),
         request(b"GET /healthz HTTP/1.1", b"Content-Length: 1"),
