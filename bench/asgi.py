@@ -1,12 +1,12 @@
 """ASGI and raw: what the backends cost beside bare uvicorn, and that they lose nobody at the edge of sleep.
 
-    python bench/asgi.py [--only cost,throughput,efficiency,wake,lost,storm] [--runs N] [--rounds N] [--sleeps N]
+    python bench/asgi.py [--only cost,throughput,wake,lost,storm] [--runs N] [--rounds N] [--sleeps N]
 
-`throughput` and `wake` compare with uvicorn embedded in one process, in turns on the same kind of listener, and so does
-`efficiency`, in requests for each second of CPU time, which tells more where others use the machine; `cost` is what one
-request costs in the two protocols, in turns in one process (starters/request_cost.py), which tells most there; `lost`
-asks both what becomes of a client who was accepted when SIGTERM came; `storm` is the edge storm on asgi, on raw, and
-with WebSockets, with 1 and 3 workers. Exit 1 where a request of ours was lost, never for a time.
+`throughput` and `wake` compare with uvicorn embedded in one process, in turns on the same kind of listener, the first
+also in requests for each second of CPU time, which tells more where others use the machine; `cost` is what one request
+costs in the two protocols, in turns in one process (starters/request_cost.py), which tells most there; `lost` asks both
+what becomes of a client who was accepted when SIGTERM came; `storm` is the edge storm on asgi, on raw, and with
+WebSockets, with 1 and 3 workers. Exit 1 where a request of ours was lost, never for a time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import processes
 from places import APPS, CACHE, RESULTS, STARTERS
 from servers import Server
 from storm import Shot, Tally, storm
-from throughput import _pin, _wrk, load
+from throughput import _pin, _wrk
 from wake import wake
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect, unix_connect
@@ -38,6 +38,7 @@ from websockets.sync.client import connect, unix_connect
 VENV = CACHE / "asgi-bench"
 PYTHON = VENV / "bin" / "python"
 PACKAGES = ("uvicorn==0.54.0", "httptools==0.9.0", "uvloop==0.23.0", "websockets==17.4")
+WINDOWS = 10  # of half a second, for each server, in a round of the throughput
 SECONDS = 2  # for what streams, at the end
 BARE = Server("uvicorn, embedded", f"{PYTHON} {STARTERS}/uvicorn_fd.py {{app}}:app")
 OURS = Server("spyglass serve", f"{PYTHON} -m spyglass_systemd serve --workers 1 {{app}}:app")
@@ -58,8 +59,9 @@ def _pip(*arguments: str) -> None:
     subprocess.run([str(PYTHON), "-m", "pip", "-q", "install", *arguments], check=True, stdout=2)
 
 
-def efficiency(server: Server, seconds: float) -> float:
-    """Requests for each second of the server's CPU time, which others on the machine do not take away."""
+@contextlib.contextmanager
+def running(server: Server):
+    """The server with a trivial app, warm, pinned to CPU 0: its leader's pid, and its address."""
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
         address, fd = listener.getsockname(), listener.fileno()
@@ -69,11 +71,38 @@ def efficiency(server: Server, seconds: float) -> float:
         try:
             client.request(address, limit=10.0)
             _wrk(address, 0.5)
-            before = _cpu_seconds(leader.pid)
-            output = _wrk(address, seconds)
-            return int(re.search(r"(\d+) requests in", output)[1]) / (_cpu_seconds(leader.pid) - before)
+            yield leader.pid, address
         finally:
             processes.end(leader, gently=True)
+
+
+def throughput(rounds: int) -> str:
+    """Requests a second, and for each second of the server's CPU time, which others on the machine do not take away.
+
+    In each round a new pair of processes, and WINDOWS for each of the two, in turns: what the machine does meanwhile,
+    and what luck a process had with its memory, comes out of the ratio.
+    """
+    rates, costs = ({BARE.name: {}, OURS.name: {}} for _ in range(2))
+    for number in range(rounds):
+        with running(BARE) as bare, running(OURS) as ours:
+            seen = {BARE.name: [], OURS.name: []}
+            for window in range(WINDOWS):
+                pair = [(BARE.name, *bare), (OURS.name, *ours)]
+                for name, pid, address in pair if window % 2 else reversed(pair):
+                    seen[name].append(_window(pid, address))
+        for name, windows in seen.items():
+            requests, wall, cpu = (sum(each) for each in zip(*windows, strict=True))
+            rates[name][number], costs[name][number] = requests / wall, requests / cpu
+        figures.say(f"bench: throughput, round {number + 1} of {rounds}")
+    return f"{_table('throughput', rates)}\n{_table('efficiency', costs)}"
+
+
+def _window(pid: int, address: tuple[str, int]) -> tuple[int, float, float]:
+    """Requests, seconds, seconds of the server's CPU time."""
+    before = _cpu_seconds(pid)
+    output = _wrk(address, 0.5)
+    count, seconds, unit = re.search(r"(\d+) requests in ([\d.]+)(s|ms)", output).groups()
+    return int(count), float(seconds) / (1000 if unit == "ms" else 1), _cpu_seconds(pid) - before
 
 
 def _cpu_seconds(session: int) -> float:
@@ -239,8 +268,8 @@ def storms(sleeps: int) -> tuple[str, bool]:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="cost,throughput,efficiency,wake,lost,storm")
-    parser.add_argument("--runs", type=int, default=5, help="of the throughput, 2 s each")
+    parser.add_argument("--only", default="cost,throughput,wake,lost,storm")
+    parser.add_argument("--runs", type=int, default=9, help="of the throughput, 10 s each")
     parser.add_argument("--rounds", type=int, default=15, help="of the wake")
     parser.add_argument("--sleeps", type=int, default=25, help="in each of twelve storms: some 500 connections")
     parser.add_argument("--short", action="store_true", help="one run, three rounds, five sleeps")
@@ -251,9 +280,7 @@ def main() -> int:
     if "cost" in only:
         print(cost(50 if options.short else 500))
     if "throughput" in only:
-        print(compare("throughput", lambda server: load(server, "ahello", 0.5 if options.short else 2.0).rate, runs))
-    if "efficiency" in only:
-        print(compare("efficiency", lambda server: efficiency(server, 0.5 if options.short else 2.0), runs))
+        print(throughput(runs))
     if "wake" in only:
         print(compare("wake", lambda server: wake(server, "ahello"), rounds))
     if "lost" in only:

@@ -20,8 +20,10 @@ from uvicorn.server import ServerState
 
 from spyglass_systemd.backends.asgi import books, names
 from spyglass_systemd.backends.asgi.connection import protocol_factory
+from spyglass_systemd.backends.asgi.noted import noted
 from spyglass_systemd.backends.asgi.origin import origins
 from spyglass_systemd.protocols.row import ROW_CELLS, Row
+from spyglass_systemd.protocols.witness import NOTE
 from spyglass_systemd.words.options import Settings
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n"
@@ -43,6 +45,7 @@ class Gate:
 
     def __init__(self) -> None:
         self.row = Row(memoryview(bytearray(8 * ROW_CELLS)).cast("q"), 0)
+        self.place = memoryview(bytearray(NOTE))
 
     def began(self, count: int) -> None:
         self.row.began(time.monotonic_ns(), count)
@@ -64,10 +67,12 @@ def ours(app, loop: asyncio.AbstractEventLoop):
     """uvicorn's protocols as backends/asgi/serve.py makes them."""
     settings = Settings(app="a:b")
     config = names.config(app, settings, "")
-    config.loaded_app = origins(config.loaded_app, settings, lambda _: None)
-    state = names.State(set(), books.Tasks(loop, Gate(), lambda: None, lambda: None))
+    gate = Gate()
+    plain = noted(config.loaded_app, gate.place)
+    config.loaded_app = noted(origins(config.loaded_app, settings), gate.place)
+    state = names.State(set(), books.Tasks(loop, gate, lambda: None, lambda: None))
     state.default_headers = DATE
-    return protocol_factory(loop, config, state, {}, settings)
+    return protocol_factory(loop, config, state, {}, settings, plain=plain)
 
 
 async def connected(factory, listener: socket.socket) -> tuple[socket.socket, object]:

@@ -60,11 +60,11 @@ class Gate:
         "_listeners",
         "_nudged",
         "_number",
-        "_place",
         "_quota",
         "_screens",
         "_visitors",
         "accepting",
+        "place",
         "row",
         "stopped",
     )
@@ -84,7 +84,6 @@ class Gate:
         self._listeners = listeners
         self._born_ns = born_ns
         self._quota = quota  # requests until this worker asks for a successor; 0 never
-        self._place = memoryview(bytearray(NOTE)) if place is None else place  # for the request that the app is at
         self._number = 0  # the quiesce under way, 0 for none
         self._acked = False
         self._nudged = False
@@ -92,6 +91,7 @@ class Gate:
         self._greeted = False
         self._screens = screens
         self._visitors: list[tuple[int, Listener]] = []
+        self.place = memoryview(bytearray(NOTE)) if place is None else place  # for the request that the app is at
         self.row = row
         self.accepting = False
         self.stopped = False
@@ -166,7 +166,7 @@ class Gate:
 
     def note(self, line: bytes) -> None:
         """The request line of what the app is called for now; the log names it, should it never come back."""
-        note(self._place, line)
+        note(self.place, line)
 
     def answered(self, count: int = 1) -> None:
         """A request's response is out, or its client is gone; `count` of them in this turn."""

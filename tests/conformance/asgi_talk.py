@@ -15,6 +15,7 @@ from talk import LIMITS, seen
 
 from spyglass_systemd.backends.asgi import names, serve
 from spyglass_systemd.backends.asgi.connection import protocol_factory
+from spyglass_systemd.protocols.witness import NOTE
 from spyglass_systemd.words.options import Settings
 
 _TURNS = 40  # of the loop, in which everything that can happen has happened
@@ -81,11 +82,11 @@ class Counter:
     async def _talk(self, pieces):
         loop = asyncio.get_running_loop()
         config = names.config(self._app, self.settings, "", http=self.server)
-        gate = types.SimpleNamespace(row=types.SimpleNamespace(worker=1), note=lambda _: None)
+        gate = types.SimpleNamespace(row=types.SimpleNamespace(worker=1), place=memoryview(bytearray(NOTE)))
         self.tasks = set()
-        config.loaded_app = serve.around(config.loaded_app, gate, self.settings, self.tasks)
+        plain, config.loaded_app = serve.around(config.loaded_app, gate, self.settings, self.tasks)
         state = names.State(set(), self.tasks)
-        self.protocol = protocol_factory(loop, config, state, {}, self.settings)()
+        self.protocol = protocol_factory(loop, config, state, {}, self.settings, plain=plain)()
         transport = self.transport = Transport(self.protocol)
         self.protocol.connection_made(transport)
         for piece in pieces:

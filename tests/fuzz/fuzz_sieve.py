@@ -30,7 +30,7 @@ def check(data):
 
 def sieved(parts):
     """The bytes that come through, and whether it was refused."""
-    sieve, through = Sieve(LIMITS, BODY, Share(RULES.budget)), b""
+    sieve, through = Sieve(LIMITS, BODY, Share(RULES.budget), {}), b""
     try:
         for part in parts:
             data = part

@@ -17,9 +17,7 @@ def seen(*headers, kind="http", proxies=("unix",), root="", uvicorn=None, monkey
         monkeypatch.setattr(names, "version", lambda: uvicorn)
     scope = {"type": kind, "client": None, "scheme": {"http": "http", "websocket": "ws"}[kind], "server": None} | scope
     scope |= {"root_path": root, "path": f"{root}/x", "raw_path": f"{root}/x".encode(), "headers": list(headers)}
-    made = origins(
-        lambda scope, *_: scope, Settings(app="a:b", trusted_proxies=proxies, trusted_fields=FIELDS), lambda _: None
-    )
+    made = origins(lambda scope, *_: scope, Settings(app="a:b", trusted_proxies=proxies, trusted_fields=FIELDS))
     return made(scope, None, None)
 
 

@@ -62,7 +62,7 @@ def test_half_a_head_waits_where_there_is_room_and_is_refused_where_there_is_non
 
 def test_half_a_head_that_was_refused_is_not_kept_while_its_client_is_seen_off(budget):
     budget.take(10_000)
-    sieve = Sieve(Limits(8192, 65536, 100), None, Share(budget))
+    sieve = Sieve(Limits(8192, 65536, 100), None, Share(budget), {})
     with pytest.raises(Refusal):
         sieve.read(HEAD + FIELD * 9)
     assert sieve.idle

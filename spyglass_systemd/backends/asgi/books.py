@@ -99,7 +99,8 @@ class Tasks(set):  # type: ignore[type-arg]  # of asyncio.Task
         if not self._noting:
             self._noting = True
             self._loop.call_soon(self.note)
-        if not self._gate.accepting and self._gate.closing:
+        gate = self._gate
+        if not gate.accepting and gate.closing:
             self._on_start()
 
     def discard(self, task: Any) -> None:

@@ -6,7 +6,8 @@ from contextvars import Context
 
 from spyglass_systemd.backends.asgi import names
 from spyglass_systemd.backends.asgi.parting import Parting, unread
-from spyglass_systemd.backends.asgi.sieve import Deaf, Sieve, request_line, simple
+from spyglass_systemd.backends.asgi.pause import Pauses
+from spyglass_systemd.backends.asgi.sieve import Deaf, Sieve, request_line
 from spyglass_systemd.backends.budget import Share
 from spyglass_systemd.backends.wsgi.bounds import Limits
 from spyglass_systemd.backends.wsgi.refusal import Refusal
@@ -31,12 +32,19 @@ def protocol_factory(  # noqa: C901  # a class, made for one configuration
     state: names.State,
     app_state: dict[str, Any],
     settings: Settings,
+    *,
+    plain: Any,
 ) -> Callable[[], Any]:
-    """Makes the protocol of one connection. `app_state` (lifespan state) is passed where this uvicorn knows it."""
+    """Makes the protocol of one connection. `app_state` (lifespan state) is passed where this uvicorn knows it.
+
+    `plain` is called in place of the configured app where nobody can have claimed to be somebody else.
+    """
     uvicorns: Any = config.http_protocol_class
     limits = Limits(settings.line_limit, settings.header_limit, settings.header_count)
     longest = limits.line
     read = uvicorns.data_received
+    known: dict[bytes, bool] = {}
+    apps = (plain, config.loaded_app)
 
     class Protocol(uvicorns):  # type: ignore[misc]  # h11's or httptools'
         """Ends a connection so that its last answer arrives."""
@@ -48,6 +56,7 @@ def protocol_factory(  # noqa: C901  # a class, made for one configuration
 
         def connection_made(self, transport: Any) -> None:
             self._share = Share(state.budget)
+            self.loop = Pauses(loop)
             super().connection_made(Parting(loop, transport, lambda: names.is_receiving(self), self._last_words))
 
         def connection_lost(self, error: Exception | None) -> None:
@@ -55,11 +64,14 @@ def protocol_factory(  # noqa: C901  # a class, made for one configuration
             self._behind = b""
             self._share.keep(0)
             self.transport.forget()
+            self.loop.forget()
 
         def data_received(self, data: bytes) -> None:
             cycle = self.cycle
             line = request_line(data) if self._sieve is None and (cycle is None or cycle.response_complete) else None
-            if line and data[line.end() :] in simple and len(data) <= longest:
+            claims = known.get(line[1]) if line else None
+            if claims is not None and len(data) <= longest:
+                self.app = apps[claims]
                 read(self, data)
                 return
             self.received += len(data)
@@ -70,7 +82,8 @@ def protocol_factory(  # noqa: C901  # a class, made for one configuration
             self._take(data)
 
         def _take(self, data: bytes) -> None:
-            sieve = self._sieve = self._sieve or Sieve(limits, settings.body_limit, self._share)
+            sieve = self._sieve = self._sieve or Sieve(limits, settings.body_limit, self._share, known)
+            self.app = config.loaded_app
             while data and not self.transport.is_closing():
                 if sieve.idle and names.is_answering(self):
                     self._wait(data)

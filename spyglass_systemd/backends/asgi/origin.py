@@ -9,7 +9,6 @@ from spyglass_systemd.words.hosts import split_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from spyglass_systemd.policy.forwarded import Origin
@@ -24,21 +23,19 @@ def _spellings(name: str) -> list[str]:
     return [word + mark + end for mark in "-_" for end in _spellings(rest)] if dash else [word]
 
 
-_CLAIMS = frozenset(spelling.encode() for name in CLAIMS for spelling in _spellings(name))
+SPELLINGS = frozenset(spelling.encode() for name in CLAIMS for spelling in _spellings(name))
 
 
-def origins(app: Any, settings: Settings, note: Callable[[bytes], None]) -> Any:
+def origins(app: Any, settings: Settings) -> Any:
     """An ASGI 3 app around an ASGI 3 app, for requests. Where no such field came it costs one look at the names.
 
-    `note` is told which request begins: should the loop never turn again, it is most likely the last one's doing.
-    Every request passes here: a function, because calling an instance takes longer than the look does.
+    A function, because calling an instance takes longer than the look does.
     """
     trust = Trust(settings.trusted_proxies, settings.trusted_fields)
     paths_have_root = names.paths_have_root(names.version())
-    claims_nothing = _CLAIMS.isdisjoint
+    claims_nothing = SPELLINGS.isdisjoint
 
     def settled(scope: Any, receive: Any, send: Any) -> Any:
-        note(f"{scope.get('method', 'WEBSOCKET')} {scope['path']}".encode("utf-8", "replace"))
         if not claims_nothing(dict(scope["headers"])):  # one look, in C
             _settle(scope, trust, in_path=paths_have_root)
         return app(scope, receive, send)
@@ -48,7 +45,7 @@ def origins(app: Any, settings: Settings, note: Callable[[bytes], None]) -> Any:
 
 def _settle(scope: Any, trust: Trust, *, in_path: bool) -> None:
     came = scope["headers"]
-    scope["headers"] = [field for field in came if field[0] not in _CLAIMS]
+    scope["headers"] = [field for field in came if field[0] not in SPELLINGS]
     client = scope.get("client")
     told = [(name.decode("latin-1"), value.decode("latin-1").strip(" \t")) for name, value in came]
     origin = resolve(client[0] if client else "", told, trust)

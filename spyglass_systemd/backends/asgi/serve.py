@@ -11,6 +11,7 @@ from spyglass_systemd.backends.asgi import names
 from spyglass_systemd.backends.asgi.books import Connections, Tasks
 from spyglass_systemd.backends.asgi.connection import protocol_factory
 from spyglass_systemd.backends.asgi.lifespan import Lifespan
+from spyglass_systemd.backends.asgi.noted import noted
 from spyglass_systemd.backends.asgi.origin import origins
 from spyglass_systemd.words.errors import AppError
 
@@ -59,8 +60,11 @@ def _tasks(settings: Settings, *arguments: Any) -> Tasks:
     return Tasks(*arguments)
 
 
-def around(app: Any, gate: Gate, settings: Settings, tasks: Tasks) -> Any:
-    """The app with what the options put around it, and what sees to the fields of proxies, and of those who pose."""
+def around(app: Any, gate: Gate, settings: Settings, tasks: Tasks) -> tuple[Any, Any]:
+    """The app with what the options put around it: for plain requests, and for those in which a proxy says who asks.
+
+    Or somebody who poses as a proxy.
+    """
     if settings.max_stream_idle is not None:
         from spyglass_systemd.backends.asgi.idlers import Idlers  # noqa: PLC0415  # where it is asked for
 
@@ -70,13 +74,13 @@ def around(app: Any, gate: Gate, settings: Settings, tasks: Tasks) -> Any:
         from spyglass_systemd.backends.asgi.logged import Logged  # noqa: PLC0415
 
         app = Logged(app, AccessLog(sys.stdout.fileno(), gate.row.worker))
-    app = origins(app, settings, gate.note)
+    plain, claiming = noted(app, gate.place), noted(origins(app, settings), gate.place)
     if settings.screen:
         from spyglass_systemd.backends.asgi.screened import Screened, ScreenedTasks  # noqa: PLC0415  # as above
 
         assert isinstance(tasks, ScreenedTasks)  # noqa: S101  # made by the same settings
-        app = Screened(app, settings.screen, tasks.overlook)
-    return app
+        plain, claiming = (Screened(each, settings.screen, tasks.overlook) for each in (plain, claiming))
+    return plain, claiming
 
 
 class _Server:
@@ -98,8 +102,10 @@ class _Server:
         for lead in leads:
             config = names.config(lead.app, settings, lead.root_path)
             lifespan = self._lifespans.setdefault(lead.spec, Lifespan(config.loaded_app))
-            config.loaded_app = around(config.loaded_app, gate, settings, self._tasks)
-            self._factories[lead.listener.fd] = protocol_factory(loop, config, self._state, lifespan.state, settings)
+            plain, config.loaded_app = around(config.loaded_app, gate, settings, self._tasks)
+            self._factories[lead.listener.fd] = protocol_factory(
+                loop, config, self._state, lifespan.state, settings, plain=plain
+            )
         listeners = tuple(lead.listener for lead in leads)
         self._door = aio.Doorkeeper(
             loop, listeners, gate, self._welcome, self._last_answers, most=settings.max_connections

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from spyglass_systemd.backends.asgi.origin import SPELLINGS
 from spyglass_systemd.backends.wsgi.bounds import TOKEN, check, check_partial, version_refused
 from spyglass_systemd.backends.wsgi.chunked import Decoder
 from spyglass_systemd.backends.wsgi.length import body_length
@@ -32,20 +33,24 @@ _LONGEST_REMEMBERED = 1024
 _LONGEST_NAME = 64
 _TELLING = frozenset((b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"))
 
-# Of a target in origin form, and a method that everybody knows.
-request_line = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH) /[!\"$-~]* HTTP/1\.").match
+# With a target in origin form, and a method that everybody knows; and what stands behind that.
+request_line = re.compile(rb"(?s:(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH) /[!\"$-~]* HTTP/1\.(.*))").match
 _names: dict[bytes, bytes] = {}  # of fields, in small letters
 _hosts: set[bytes] = set()
-simple: set[bytes] = set()  # what stands behind that in requests without a body
 
 
 class Sieve:
-    """`read` what came. `idle`: the next byte begins a message; `half`: there is a part of a head."""
+    """`read` what came. `idle`: the next byte begins a message; `half`: there is a part of a head.
 
-    __slots__ = ("_body_limit", "_decoder", "_head", "_left", "_limits", "_share")
+    `known` is for all connections with the same limits: what stands behind `request_line` in requests without a body,
+    and whether somebody claims there who asks.
+    """
 
-    def __init__(self, limits: Limits, body_limit: int | None, share: Share) -> None:
+    __slots__ = ("_body_limit", "_decoder", "_head", "_known", "_left", "_limits", "_share")
+
+    def __init__(self, limits: Limits, body_limit: int | None, share: Share, known: dict[bytes, bool]) -> None:
         self._limits = limits
+        self._known = known
         self._share = share
         self._body_limit = body_limit
         self._head = b""
@@ -131,8 +136,15 @@ class Sieve:
             fields = b"\r\nHost: " + host + _without(fields, b"host")
         made = line + fields
         if made == head and not length:
-            _remember(version[-1:] + fields + _END)
+            self._remember(version[-1:] + fields)
         return made, length
+
+    def _remember(self, behind: bytes) -> None:
+        if len(behind) <= _LONGEST_REMEMBERED:
+            if len(self._known) >= _MOST_REMEMBERED:
+                self._known.clear()
+            names = (line.partition(b":")[0].lower() for line in behind.split(b"\r\n"))
+            self._known[behind + _END] = not SPELLINGS.isdisjoint(names)
 
 
 class Deaf(Sieve):
@@ -154,13 +166,6 @@ class Deaf(Sieve):
     def read(self, data: bytes) -> tuple[bytes, bytes]:  # noqa: ARG002  # as its sibling
         """Nothing, of whatever comes."""
         return b"", b""
-
-
-def _remember(behind: bytes) -> None:
-    if len(behind) <= _LONGEST_REMEMBERED:
-        if len(simple) >= _MOST_REMEMBERED:
-            simple.clear()
-        simple.add(behind)
 
 
 def _request_line(method: bytes, target: bytes, version: bytes) -> tuple[bytes, bytes]:
