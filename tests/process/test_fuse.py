@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import resource
 import select
@@ -97,12 +98,13 @@ def sock():
 @pytest.fixture
 def port(sock):
     """And nothing may be left of it."""
+    gc.collect()  # what an earlier test has left
     before = descriptors()
     port = Port(sock)
     yield port
     port.fuse.close()
     assert port.fuse.open == 0
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def descriptors():
