@@ -62,7 +62,8 @@ FIXED = """\
 | A chunk's size with its extensions: 4 KiB; all extensions of a body: 4 KiB more than the body | 400 |
 | Trailers: `header_limit` | 431 |
 | What waits in a worker's memory, over all connections: 2 MiB, or twice `spool` | disk (WSGI); a head is refused, 503 |
-| One upload, or one answer, in uvicorn's hands: 512 KiB | the client waits |
+| What waits of the bodies of all ASGI requests until the app takes it: 2 MiB, and 4 KiB each | the client waits |
+| What waits of one ASGI answer until its client takes it: 16 KiB, and the piece that the app is at | the app waits |
 | One answer that waits for one slow client, in a pool of threads: 1 GiB, on disk | the thread waits |
 | What a client still sends behind the last answer: 128 MiB, 30 s, 2 s without a byte | the connection is closed |
 | What is sent ahead of an answer: what one read brings, 64 KiB (ASGI: 256 KiB) | it waits in the kernel |

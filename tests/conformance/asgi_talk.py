@@ -15,6 +15,7 @@ from talk import LIMITS, seen
 
 from spyglass_systemd.backends.asgi import names, serve
 from spyglass_systemd.backends.asgi.connection import protocol_factory
+from spyglass_systemd.backends.budget import WAITING
 from spyglass_systemd.protocols.witness import NOTE
 from spyglass_systemd.words.options import Settings
 
@@ -48,12 +49,16 @@ class Transport:
 
     def resume_reading(self):
         self.paused = False
+        asyncio.get_running_loop().call_soon(self.deliver)
 
     def get_extra_info(self, name, default=None):
         return {"peername": ("127.0.0.1", 5000), "sockname": ("127.0.0.1", 8000)}.get(name, default)
 
     def get_write_buffer_size(self):
         return 0
+
+    def set_write_buffer_limits(self, high):
+        pass
 
     def get_protocol(self):
         return self.protocol
@@ -63,35 +68,56 @@ class Transport:
 
     def deliver(self):
         while self.coming and not self.paused and not self.over:
-            self.protocol.data_received(self.coming.pop(0))
+            piece = self.coming.pop(0)
+            if not hasattr(self.protocol, "get_buffer"):
+                self.protocol.data_received(piece)
+                continue
+            buffer = self.protocol.get_buffer(-1)
+            size = min(len(piece), len(buffer))
+            buffer[:size] = piece[:size]
+            if size < len(piece):
+                self.coming.insert(0, piece[size:])
+            self.protocol.buffer_updated(size)
 
 
 class Counter:
-    """A worker's connections that are in this process: `talk` to it. `server` is h11 or httptools."""
+    """A worker's connections that are in this process: `talk` to it. `server` is h11 or httptools.
 
-    def __init__(self, app, server, **settings):
+    `room` is how many bytes may wait there.
+    """
+
+    def __init__(self, app, server, *, room=WAITING, **settings):
+        self._room = room
         logging.getLogger("uvicorn.error").disabled = True
         self.settings = Settings(app="x:y", kind="asgi", **LIMITS | settings)
         self.server = server
         self._app = app
 
-    def talk(self, pieces):
-        """Say `pieces` one after the other: all that was answered, and what became of the connection."""
-        return asyncio.run(self._talk(pieces))
+    def talk(self, pieces, *, turns=0):
+        """Say `pieces` one after the other: all that was answered, and what became of the connection.
 
-    async def _talk(self, pieces):
+        The loop turns `turns` times between two.
+        """
+        return asyncio.run(self._talk(pieces, turns))
+
+    async def _talk(self, pieces, turns):
         loop = asyncio.get_running_loop()
         config = names.config(self._app, self.settings, "", http=self.server)
         gate = types.SimpleNamespace(row=types.SimpleNamespace(worker=1), place=memoryview(bytearray(NOTE)))
         self.tasks = set()
         plain, config.loaded_app = serve.around(config.loaded_app, gate, self.settings, self.tasks)
         state = names.State(set(), self.tasks)
+        state.budget.size = self._room + 1
+        state.budget.take(1)  # who is alone has room without end
         self.protocol = protocol_factory(loop, config, state, {}, self.settings, plain=plain)()
         transport = self.transport = Transport(self.protocol)
         self.protocol.connection_made(transport)
         for piece in pieces:
             transport.coming.append(piece)
             transport.deliver()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+                transport.deliver()
         await self._settle()
         data, end = b"".join(transport.said), self._end()
         transport.protocol.connection_lost(None)

@@ -48,6 +48,21 @@ def test_every_difference_is_listed_and_every_listed_one_is_there():
     assert found == LISTED, f"run tests/conformance/differences.py and read what it changes\n{hint}"
 
 
+@pytest.mark.parametrize("turns", range(10))
+@pytest.mark.parametrize("server", SERVERS)
+def test_what_was_forgotten_is_not_taken_up_in_the_middle(server, turns):
+    """What was sent ahead had no room: a body that goes on where its head was forgotten is no request."""
+    traps = [b"GET /trap HTTP/1.1\r\nHost: a.example\r\n\r\n" * 20] * 10
+    ahead = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n" * 3
+    ahead += b"POST /up HTTP/1.1\r\nHost: a.example\r\nContent-Length: %d\r\n\r\n" % (10 * len(traps[0]))
+    recorder = Recorder()
+    for before in range(3):
+        pieces = [ahead + b"".join(traps[:before]), *traps[before:]]
+        answers, _ = Counter(recorder, server, room=700, body_limit=None).talk(pieces, turns=turns)
+        assert b" 400 " not in answers
+    assert {target for _, target, _ in recorder.requests} <= {"/", "/up"}
+
+
 def test_the_list_names_the_version_it_was_made_with():
     assert f"uvicorn {uvicorn.__version__}" in PAGE.read_text()
 

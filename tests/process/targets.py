@@ -11,7 +11,6 @@ from harness import eventually
 from visitors import Visitors
 
 BOUND = 1.5  # times its memory when it was warm, a worker may have at most
-HELD = 512  # KiB that uvicorn may hold of one connection besides: 256 of a read, 64 it waits with, a piece of the app's
 NEVER_LOGGED = ("worker_died", "Traceback", "Exception", "exhausted", "accept_failed", " failed ")
 
 
@@ -52,11 +51,8 @@ class Target:
         """One honest visitor."""
         assert self.master.request("x" * 10).body == b"10"
 
-    def is_well(self, held=0):
-        """It is the same worker, its memory was bounded, its books are balanced, nobody logged a traceback.
-
-        `held` connections may have had their bodies, or answers, in uvicorn's hands at once.
-        """
+    def is_well(self):
+        """It is the same worker, its memory was bounded, its books are balanced, nobody logged a traceback."""
         peak = self.memory("VmHWM")
         sys.stdout.write(f"{self.kind}: warm {self.warm} KiB, peak {peak} KiB, {peak / self.warm:.2f}\n")
         assert [worker.pid for worker in self.master.workers] == [self.worker.pid]
@@ -65,11 +61,10 @@ class Target:
         assert row["in_flight"] == 0
         for word in NEVER_LOGGED:
             assert word not in self.master.log
-        allowed = BOUND * self.warm + (held * HELD if self.kind == "asgi" else 0)
-        assert peak <= allowed, f"{peak} KiB of {self.warm}"
+        assert peak <= BOUND * self.warm, f"{peak} KiB of {self.warm}"
 
-    def falls_asleep(self, held=0):
-        """In the end nothing of the attack counts as an activity; `held` as in `is_well`."""
-        self.is_well(held)
+    def falls_asleep(self):
+        """In the end nothing of the attack counts as an activity."""
+        self.is_well()
         assert self.master.wait() == 0
         self.master.log.until(" slept ")

@@ -84,7 +84,7 @@ def test_who_sends_half_of_much_costs_little(target, what, fill, count):
         crowd.until_all_are_gone()
         visitors.until(len(visitors.answers) + 10)
     assert not visitors.lost
-    service.falls_asleep(held=count if what in ("a body", "chunks") else 0)
+    service.falls_asleep()
 
 
 def test_a_head_without_an_end_is_refused_to_all_who_send_one(target):
@@ -105,7 +105,7 @@ def test_who_does_not_read_what_he_asked_for_costs_little(target):
         crowd.until(lambda: not service.holds(10))
         visitors.until(len(visitors.answers) + 10)
     assert not visitors.lost
-    service.falls_asleep(held=100)
+    service.falls_asleep()
 
 
 def test_requests_sent_ahead_by_the_thousand_cost_little(target):

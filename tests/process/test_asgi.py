@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import concurrent.futures
 import contextlib
+import hashlib
 import os
+import random
 import re
 import select
 import signal
@@ -302,6 +305,47 @@ def test_a_body_that_waits_for_the_app_is_not_slow(service, gate):
         assert one.end().endswith(b"read %d" % size)
 
 
+DIGESTS = """
+import hashlib
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    digest, more = hashlib.sha256(), True
+    while more:
+        message = await receive()
+        digest.update(message.get("body", b""))
+        more = message.get("more_body")
+    told = digest.hexdigest().encode() + b"\\n"
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(told))]})
+    await send({"type": "http.response.body", "body": told})
+"""
+
+
+@pytest.mark.parametrize("server", ["asgi-h11", "asgi-httptools"])
+def test_large_bodies_arrive_whole_and_the_connection_goes_on(service, server):
+    """By Content-Length, in chunks, and a plain request between, on one connection; many at once share their bound."""
+    data = random.Random(1).randbytes(3 << 20)
+    parts = [data[at : at + 99_999] for at in range(0, len(data), 99_999)]
+    whole = POST.replace(b"Connection: close\r\n", b"") % len(data) + data
+    chunked = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+    chunked = b"POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked
+    told = [(request, hashlib.sha256(body).hexdigest().encode() + b"\n")
+            for request, body in ((whole, data), (get(), b""), (chunked, data), (whole, data))]  # fmt: skip
+    master = service("--workers", "1", *options(server)[:-1], app=DIGESTS)
+
+    def visit():
+        with Speaker(master) as one:
+            for request, digest in told:
+                one.say(request).until(digest)
+        return True
+
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        visits = [pool.submit(visit) for _ in range(20)]
+        master.start()
+        assert all(each.result() for each in visits)
+    eventually(lambda: [row["in_flight"] for row in master.rows()] == [0])
+
+
 def test_a_client_that_takes_little_by_little_for_ever_is_given_up(service):
     master = woken(service, "--write-timeout", "0.4", "--min-rate", "1GiB")
     came = 0
@@ -316,7 +360,7 @@ def test_a_client_that_takes_little_by_little_for_ever_is_given_up(service):
 def test_no_more_connections_are_held_than_max_connections(service):
     master = woken(service, "--max-connections", "3")
     eventually(lambda: [row["open"] for row in master.rows()] == [0])
-    clients = [Speaker(master) for _ in range(5)]
+    clients = [Speaker(master) for _ in range(10)]
     for client in clients:
         client.say(get())
     for client in clients[:3]:

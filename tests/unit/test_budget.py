@@ -70,7 +70,7 @@ def test_half_a_head_that_was_refused_is_not_kept_while_its_client_is_seen_off(b
 
 def test_nothing_is_read_behind_a_refusal():
     deaf = Deaf()
-    assert (deaf.read(HEAD + b"\r\n"), deaf.idle, deaf.half) == ((b"", b""), False, False)
+    assert (deaf.read(HEAD + b"\r\n"), deaf.idle, deaf.half, deaf.large) == ((b"", b""), False, False, False)
 
 
 def test_half_a_head_of_ordinary_size_waits_however_full_it_is(budget):

@@ -8,6 +8,7 @@ from spyglass_systemd.backends.asgi import names
 from spyglass_systemd.backends.asgi.parting import Parting, unread
 from spyglass_systemd.backends.asgi.pause import Pauses
 from spyglass_systemd.backends.asgi.sieve import Deaf, Sieve, request_line
+from spyglass_systemd.backends.asgi.sips import Sips
 from spyglass_systemd.backends.budget import Share
 from spyglass_systemd.backends.wsgi.bounds import Limits
 from spyglass_systemd.backends.wsgi.refusal import Refusal
@@ -53,6 +54,7 @@ def protocol_factory(  # noqa: C901  # a class, made for one configuration
         _ahead = 0  # requests that came before the answer to the one before them
         _behind = b""  # what came behind the request under way
         _sieve: Sieve | None = None  # while there is something else than that
+        _sips: Sips | None = None  # once there was a large body
 
         def connection_made(self, transport: Any) -> None:
             self._share = Share(state.budget)
@@ -65,6 +67,8 @@ def protocol_factory(  # noqa: C901  # a class, made for one configuration
             self._share.keep(0)
             self.transport.forget()
             self.loop.forget()
+            if self._sips is not None:
+                self._sips.forget()
 
         def data_received(self, data: bytes) -> None:
             cycle = self.cycle
@@ -103,17 +107,37 @@ def protocol_factory(  # noqa: C901  # a class, made for one configuration
                     self._unset_keepalive_if_required()
             if sieve.idle:
                 self._sieve = None
+            self._pace(large=sieve.large)
+
+        def _pace(self, *, large: bool) -> None:
+            """Let a client who sends much send no more than can be kept."""
+            if large and self._sips is None:
+                self._sips = Sips(self, state)
+            if self._sips is not None:
+                if large:
+                    self._sips.begin()
+                else:
+                    self._sips.end()
+                if not self._sips.count():
+                    self.flow.pause_reading()
 
         def _wait(self, data: bytes) -> None:
-            """Until the request before is answered; or it is forgotten, and must be sent again (RFC 9112, 9.3.2)."""
+            """Until the request before is answered; or it is forgotten, and must be sent again (RFC 9112, 9.3.2).
+
+            With all that comes behind it: that may begin in the middle of a body, and who wrote that is not who asks.
+            """
             self.flow.pause_reading()
             if self._share.keep(len(data)):
                 self._behind = data
                 self.cycle.on_response = self._next
-            else:
-                self._behind = b""
-                self._share.keep(0)
+                return
+            self._behind = b""
+            self._share.keep(0)
+            self._sieve = Deaf()
+            if names.is_answering(self):
                 names.make_last(self)
+            else:
+                names.close(self)
 
         def _next(self) -> None:
             self.on_response_complete()

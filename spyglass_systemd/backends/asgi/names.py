@@ -88,7 +88,9 @@ class State:
         self.connections = connections
         self.tasks = tasks
         self.default_headers: list[tuple[bytes, bytes]] = []
-        self.budget = Budget(WAITING)
+        self.budget = Budget(WAITING)  # for what is not understood yet
+        self.bodies = Budget(WAITING)  # for what the app has not taken yet: never a reason to refuse somebody
+        self.sips: set[Any] = set()  # those that count there
 
 
 def app_state(uvicorns: Any, state: dict[str, Any]) -> dict[str, Any]:
@@ -123,6 +125,12 @@ def is_mute(protocol: Any) -> bool:
             return True
         trace = trace.tb_next
     return False
+
+
+def waiting(protocol: Any) -> int:
+    """Bytes of a body that the app has not taken yet."""
+    cycle = cycle_of(protocol)
+    return len(cycle.body) if cycle is not None else 0
 
 
 def is_receiving(protocol: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 
 TYPE_CHECKING = False
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _SILENCE = 2.0  # seconds without a byte after which we no longer wait for the client's end
 _LONGEST = 30.0
 _MOST = 128 * 1024 * 1024
+_PIECE = 16 * 1024  # bytes of an answer that may wait before its app has to; of a larger one see `_lighten`
 
 
 def unread(transport: Any) -> bool:
@@ -51,7 +53,8 @@ class Parting:
         self._last_words = last_words
         self._closing = self._expecting = False
         self.written = 0
-        self.write: Callable[[Any], None] = transport.write
+        transport.set_write_buffer_limits(_PIECE)
+        self.write: Callable[[Any], None] = self._write
         self.writelines: Callable[[Any], None] = transport.writelines
         self.is_closing = transport.is_closing
 
@@ -60,14 +63,29 @@ class Parting:
 
     def count(self) -> None:
         """Write down how many bytes are written from now on."""
-        self.write, self.writelines = self._write, self._write_all
+        self.write, self.writelines = self._write_counted, self._write_all
 
     def _write(self, data: bytes) -> None:
-        self.written += len(data)
+        if len(data) > _PIECE:
+            data = self._lighten(data)
         self._transport.write(data)
 
+    def _write_counted(self, data: bytes) -> None:
+        self.written += len(data)
+        self._write(data)
+
     def _write_all(self, pieces: Any) -> None:
-        self._write(b"".join(pieces))
+        self._write_counted(b"".join(pieces))
+
+    def _lighten(self, data: bytes) -> bytes:
+        """What the kernel does not take of it: a transport would keep the whole for the sake of its end."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is None or self.is_closing() or self._transport.get_write_buffer_size():
+            return data
+        try:
+            return bytes(memoryview(data)[os.write(sock.fileno(), data) :])
+        except OSError:  # it takes nothing now, or never again: the transport will see
+            return data
 
     def expects_more(self) -> None:
         """The client will answer our last words."""
@@ -91,6 +109,7 @@ class Parting:
             transport.close()
             return
         self.write = self.writelines = _nobody_reads
+        transport.pause_reading()  # else uvloop goes on as before
         transport.set_protocol(_Farewell(self._loop, transport, transport.get_protocol()))
         transport.resume_reading()
         transport.write_eof()

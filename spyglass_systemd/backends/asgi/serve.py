@@ -172,6 +172,8 @@ class _Server:
 
     def _end_slow(self, now: float) -> None:
         """Close who says nothing, or half a head; refuse a body, and cut an answer, slower than `min_rate`."""
+        for sips in list(self._state.sips):
+            sips.count()
         watched: dict[Any, tuple[object, int, float]] = {}
         for protocol in list(self._connections):
             owed = self._owed(protocol)

@@ -31,6 +31,7 @@ _END = b"\r\n\r\n"
 _MOST_REMEMBERED = 128
 _LONGEST_REMEMBERED = 1024
 _LONGEST_NAME = 64
+_SMALL = 16 * 1024  # bytes of a body
 _TELLING = frozenset((b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"))
 
 # With a target in origin form, and a method that everybody knows; and what stands behind that.
@@ -64,6 +65,11 @@ class Sieve:
     @property
     def half(self) -> bool:
         return bool(self._head)
+
+    @property
+    def large(self) -> bool:
+        """Whether there is more to come of a body than one small piece, or nobody knows how much."""
+        return self._decoder is not None or self._left > _SMALL
 
     def read(self, data: bytes) -> tuple[bytes, bytes]:
         """What there is for uvicorn to read of this message, and what comes behind it. Raises Refusal.
@@ -161,6 +167,10 @@ class Deaf(Sieve):
 
     @property
     def half(self) -> bool:
+        return False
+
+    @property
+    def large(self) -> bool:
         return False
 
     def read(self, data: bytes) -> tuple[bytes, bytes]:  # noqa: ARG002  # as its sibling
