@@ -60,6 +60,8 @@ def protocol_factory(  # noqa: C901  # a class, made for one configuration
             self._share = Share(state.budget)
             self.loop = Pauses(loop)
             super().connection_made(Parting(loop, transport, lambda: names.is_receiving(self), self._last_words))
+            if state.slow:
+                self.transport.watch()
 
         def connection_lost(self, error: Exception | None) -> None:
             super().connection_lost(error)
@@ -69,6 +71,10 @@ def protocol_factory(  # noqa: C901  # a class, made for one configuration
             self.loop.forget()
             if self._sips is not None:
                 self._sips.forget()
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            state.slow_down()
 
         def data_received(self, data: bytes) -> None:
             cycle = self.cycle

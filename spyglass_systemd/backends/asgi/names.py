@@ -91,6 +91,15 @@ class State:
         self.budget = Budget(WAITING)  # for what is not understood yet
         self.bodies = Budget(WAITING)  # for what the app has not taken yet: never a reason to refuse somebody
         self.sips: set[Any] = set()  # those that count there
+        self.slow = False  # whether some client does not take what there is for him
+
+    def slow_down(self) -> None:
+        """Somebody is slow: watch what is written, to all."""
+        if not self.slow:
+            self.slow = True
+            for protocol in self.connections:
+                if protocol.transport is not None:
+                    protocol.transport.watch()
 
 
 def app_state(uvicorns: Any, state: dict[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def unread(transport: Any) -> bool:
 class Parting:
     """A transport with another `close`; `is_receiving` says whether the client is known to have more to send.
 
-    All else is the transport's own, so a write costs what it did. From `count` on, `written` tells how many bytes.
+    All else is the transport's own, so a write costs what it did; until somebody is slow, and writes are watched.
     """
 
     def __init__(
@@ -54,31 +54,27 @@ class Parting:
         self._closing = self._expecting = False
         self.written = 0
         transport.set_write_buffer_limits(_PIECE)
-        self.write: Callable[[Any], None] = self._write
+        self.write: Callable[[Any], None] = transport.write
         self.writelines: Callable[[Any], None] = transport.writelines
         self.is_closing = transport.is_closing
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
-    def count(self) -> None:
-        """Write down how many bytes are written from now on."""
-        self.write, self.writelines = self._write_counted, self._write_all
+    def watch(self) -> None:
+        """From now on `written` is how many bytes are written, and what waits of them is no more than it must be."""
+        if not self._closing:
+            self.write, self.writelines = self._write, self._write_all
 
     def _write(self, data: bytes) -> None:
-        if len(data) > _PIECE:
-            data = self._lighten(data)
-        self._transport.write(data)
-
-    def _write_counted(self, data: bytes) -> None:
         self.written += len(data)
-        self._write(data)
+        self._transport.write(self._lighten(data) if len(data) > _PIECE else data)
 
     def _write_all(self, pieces: Any) -> None:
-        self._write_counted(b"".join(pieces))
+        self._write(b"".join(pieces))
 
     def _lighten(self, data: bytes) -> bytes:
-        """What the kernel does not take of it: a transport would keep the whole for the sake of its end."""
+        """What the kernel does not take of it: a transport keeps the whole for the sake of its end."""
         sock = self._transport.get_extra_info("socket")
         if sock is None or self.is_closing() or self._transport.get_write_buffer_size():
             return data
@@ -93,6 +89,7 @@ class Parting:
 
     def forget(self) -> None:
         """The connection is lost: refer to nobody who refers to us, so that nobody has to look for such circles."""
+        self._closing = True
         self._is_receiving = _yes
         self._last_words = _nothing
         self.write = self.writelines = _nobody_reads

@@ -119,9 +119,8 @@ class _Server:
         self._beats = min(
             _BEAT, settings.header_timeout / 4, settings.write_timeout / 4, (settings.request_timeout or _BEAT) / 4
         )
-        self._watched: dict[
-            Any, tuple[object, int, float]
-        ] = {}  # who owes us something: what, how much was there, when
+        # Who owes us something: what, how much was there, when.
+        self._watched: dict[Any, tuple[tuple[str, Any], int, float]] = {}
 
     async def run(self) -> None:
         for lifespan in self._lifespans.values():
@@ -165,6 +164,7 @@ class _Server:
         self._gate.row.busy(time.monotonic_ns() if self._beating else 0)
         if not self._beating:
             self._watched.clear()
+            self._state.slow = False
             return
         self._state.default_headers[:] = [(b"date", formatdate(usegmt=True).encode())]
         self._end_slow(now)
@@ -174,7 +174,7 @@ class _Server:
         """Close who says nothing, or half a head; refuse a body, and cut an answer, slower than `min_rate`."""
         for sips in list(self._state.sips):
             sips.count()
-        watched: dict[Any, tuple[object, int, float]] = {}
+        watched: dict[Any, tuple[tuple[str, Any], int, float]] = {}
         for protocol in list(self._connections):
             owed = self._owed(protocol)
             if owed is None:
@@ -184,7 +184,7 @@ class _Server:
             if known != what:
                 before, since = moved, now
                 if what[0] == _TAKE:
-                    protocol.transport.count()
+                    protocol.transport.watch()
             elif now - since >= limit:
                 if moved - before < max(1, self._settings.min_rate * limit):
                     self._give_up(protocol, what[0])
@@ -192,6 +192,7 @@ class _Server:
                 before, since = moved, now
             watched[protocol] = (what, before, since)
         self._watched = watched
+        self._state.slow = self._state.slow and any(what[0] == _TAKE for what, _, _ in watched.values())
 
     def _owed(self, protocol: Any) -> tuple[tuple[str, Any], float, int] | None:
         """What the client owes us, within how many seconds, and how many bytes of it have moved."""
