@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -11,6 +11,7 @@ from spyglass_systemd.cli.command import command as _command
 from spyglass_systemd.cli.command import of_a_site
 from spyglass_systemd.tools.changes import write
 from spyglass_systemd.tools.drafts import draft
+from spyglass_systemd.words.addresses import parse_address
 from spyglass_systemd.words.errors import UsageError
 from spyglass_systemd.words.table import FILE, OPTIONS, Option
 from spyglass_systemd.words.values import app as app_of
@@ -67,6 +68,8 @@ def command(site: Site, *, app: str, **flags: Any) -> None:
     given = _given(flags)
     try:
         given["app"] = app_of(app)
+        for address in cast("tuple[str, ...]", given.get("listen", ())):
+            parse_address(address)
     except ValueError as error:
         raise UsageError(str(error)) from None
     chdir = given["chdir"] = os.path.abspath(str(given.get("chdir", ".")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,7 @@ from spyglass_systemd.cli.command import command as _command
 from spyglass_systemd.cli.command import of_a_site
 from spyglass_systemd.tools.sites import alone, disable
 from spyglass_systemd.tools.switch import manager_of
+from spyglass_systemd.words.errors import UsageError
 
 if TYPE_CHECKING:
     from spyglass_systemd.tools.places import Site
@@ -24,7 +26,13 @@ def command(site: Site, *, purge: bool, yes: bool) -> int:
     kept = [str(path) for path in (site.state, site.cache, site.logs) if path.exists()]
     if not yes:
         what = [str(site.config), *(kept if purge else [])]
-        if not click.confirm(f"Remove {', '.join(what)}?"):
+        try:
+            sure = click.confirm(f"Remove {', '.join(what)}?")
+        except click.Abort:
+            if sys.stdin.isatty():
+                raise
+            raise UsageError("nobody is there to say yes", hint="--yes removes without asking") from None
+        if not sure:
             click.echo("Nothing is removed.")
             return 1
     with alone(site.places):

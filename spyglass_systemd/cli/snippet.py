@@ -30,7 +30,8 @@ def command(site: Site, *, nginx: bool, caddy: bool) -> None:
     the first one. Nothing is written: `spyglass snippet blog --nginx >/etc/nginx/sites-enabled/blog` does that.
     """
     if nginx == caddy:
-        raise UsageError("one proxy at a time", hint="say --nginx or --caddy")
+        said = "one proxy at a time" if nginx else "nothing says for which proxy"
+        raise UsageError(said, hint=f"`spyglass snippet {site.name} --nginx`, or --caddy")
     asked = wanted.read(site)
     hosts = cast("tuple[str, ...]", config.read(str(site.config)).get("nginx", ()))
     address = asked.listen[0] if asked.listen else parse_address(f"unix:{site.path}")

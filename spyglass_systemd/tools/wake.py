@@ -87,7 +87,7 @@ def address(text: str) -> tuple[int, str | tuple[str, int]]:
 def _connect(site: Site, seen: Status) -> socket.socket:
     active = [listener for listener in seen.condition.listeners if listener.active]
     if not active:
-        raise ManagerError(f"nobody listens for {site.name}", hint=_start(site))
+        raise ManagerError(f"nobody listens for {site.name}", hint=_start(site, seen))
     family, target = address(active[0].address)
     connection = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -95,7 +95,7 @@ def _connect(site: Site, seen: Status) -> socket.socket:
         connection.connect(target)
     except OSError as error:
         connection.close()
-        cure = next((cure for _, cure in seen.trouble if cure), _start(site))
+        cure = next((cure for _, cure in seen.trouble if cure), _start(site, seen))
         reason = error.strerror or "it does not answer"
         raise ManagerError(f"{active[0].address} cannot be connected to: {reason}", hint=cure) from None
     return connection
@@ -122,5 +122,6 @@ def _failure(site: Site) -> AppError:
     return AppError(f"{site.name} does not start: {first}", hint=hint, trace="\n".join(trace))
 
 
-def _start(site: Site) -> str:
-    return f"`spyglass start {'--user ' if site.places.user else ''}{site.name}` listens"
+def _start(site: Site, seen: Status) -> str:
+    verb, user = "start" if seen.enabled else "enable", "--user " if site.places.user else ""
+    return f"`spyglass {verb} {user}{site.name}` listens"

@@ -373,6 +373,9 @@ def test_removing_keeps_what_the_app_kept_unless_it_is_to_go(operator):
     operator.new()
     operator.types("enable")
     operator.ask()
+    refused = operator.types("remove", check=False)
+    assert refused.code == 64
+    assert "--yes removes without asking" in refused.err
     said = operator.types("remove", "--yes").out
     assert f"/var/lib/spyglass/{operator.name}" in said
     assert operator.traces() == ""

@@ -54,6 +54,12 @@ def test_every_kind_of_flag_ends_in_the_file(places):
     }
 
 
+def test_an_address_that_is_none_makes_no_file(places, capsys):
+    assert main(["new", "blog", "blog:app", "--listen", "8000", "--listen", "99999"]) == 64
+    assert "its port is not one of 0 to 65535" in capsys.readouterr().err
+    assert not (places.config / "blog.toml").exists()
+
+
 @pytest.mark.parametrize("name", ["venv", ".venv", "env"])
 def test_an_environment_beside_the_app_is_found(places, tmp_path, name):
     python = tmp_path / "app" / name / "bin/python"

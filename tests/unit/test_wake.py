@@ -47,13 +47,13 @@ def listener(site):
 def seen(site, monkeypatch):
     """Lets `status` see a site in these states, one a look."""
 
-    def seen(*states, active=True, trouble=()):
+    def seen(*states, active=True, trouble=(), enabled=True):
         found = []
         for state in states:
             listeners = (Listener("spyglass@blog.socket", str(site.path), active),)
             code = 69 if trouble else 0
             judged = Condition(state, None, "", code, 0, None, tuple(trouble), listeners)
-            found.append(SimpleNamespace(condition=judged, trouble=judged.trouble))
+            found.append(SimpleNamespace(condition=judged, trouble=judged.trouble, enabled=enabled))
         monkeypatch.setattr(waking.status, "look", lambda _: [found.pop(0) if len(found) > 1 else found[0]])
 
     return seen
@@ -136,11 +136,12 @@ def test_one_that_never_gets_so_far_is_noticed(site, seen, monkeypatch):
     assert caught.value.hint == "see the log"
 
 
-def test_where_nobody_listens_it_says_who_could(site, seen):
-    seen("off", active=False)
+@pytest.mark.parametrize(("enabled", "cure"), [(True, "start"), (False, "enable")])
+def test_where_nobody_listens_it_says_who_could(site, seen, enabled, cure):
+    seen("off", active=False, enabled=enabled)
     with pytest.raises(ManagerError, match="nobody listens for blog") as caught:
         wake(site, print)
-    assert "spyglass start --user blog" in caught.value.hint
+    assert f"spyglass {cure} --user blog" in caught.value.hint
 
 
 def test_a_name_that_is_gone_is_mended_by_what_status_says(site, seen):
