@@ -35,14 +35,19 @@ def install(python: str, kind: str, links: Sequence[str] = ()) -> str:
             hint=f"uv pip install --python {python} --find-links {WHEELS} spyglass-systemd=={ours}; "
             f"or {python} -m ensurepip first",
         )
-    done = owner.run(there.venv, command(python, kind, links), network=not links)
+    links = [os.path.abspath(link) for link in links]
+    for link in links:
+        if not os.path.isdir(link):
+            raise ConfigError(f"{link} is no directory", hint="--find-links DIR is one with wheels (pip download)")
+    done = owner.run(there.venv, command(python, kind, links), network=not links, reads=links)
     if done.returncode:
         said = "\n".join(f"{done.stdout}{done.stderr}".strip().splitlines()[-_TOLD:])
-        hint = "has DIR of --find-links wheels of all that it needs, for this Python?" if links else _OFFLINE
+        hint = _LINKS if links else _OFFLINE
         raise ConfigError(f"pip could not install spyglass-systemd into {there.venv}:\n{said}", hint=hint)
     return look(python).packages.get("spyglass_systemd", "")
 
 
+_LINKS = "has DIR of --find-links wheels of all that it needs, for this Python, and may the owner of the environment read it?"
 _OFFLINE = (
     "a host without a network needs --find-links DIR, with wheels of what it needs (pip download spyglass-systemd)"
 )

@@ -11,6 +11,7 @@ import stat
 import subprocess
 from typing import TYPE_CHECKING
 
+from spyglass_systemd.protocols import unitfile
 from spyglass_systemd.words.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,9 +37,10 @@ _SANDBOX = (
 )
 
 
-def command(directory: str, words: Sequence[str], *, network: bool = False) -> list[str]:
+def command(directory: str, words: Sequence[str], *, network: bool = False, reads: Sequence[str] = ()) -> list[str]:
     """What runs `words` as the owner of `directory`. Whoever is no root is taken for the owner, and runs them himself.
 
+    `reads` are directories that they need, wherever those lie: they have a /tmp of their own.
     Raises ConfigError where that would let root run somebody else's program.
     """
     if os.geteuid():
@@ -46,6 +48,7 @@ def command(directory: str, words: Sequence[str], *, network: bool = False) -> l
     seen = os.stat(directory)
     _check(os.path.realpath(words[0]), seen.st_uid, directory)
     properties = [*_SANDBOX, f"ReadWritePaths={directory}", f"PrivateNetwork={'no' if network else 'yes'}"]
+    properties += [f"BindReadOnlyPaths={unitfile.word(each)}" for each in reads]
     return [
         *["systemd-run", "--quiet", "--collect", "--wait", "--pipe", f"--uid={seen.st_uid}", f"--gid={seen.st_gid}"],
         *[f"--property={each}" for each in properties],
@@ -54,11 +57,11 @@ def command(directory: str, words: Sequence[str], *, network: bool = False) -> l
 
 
 def run(
-    directory: str, words: Sequence[str], *, network: bool = False, stdin: str = ""
+    directory: str, words: Sequence[str], *, network: bool = False, reads: Sequence[str] = (), stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run it to its end; what it says is captured."""
     return subprocess.run(
-        command(directory, words, network=network),
+        command(directory, words, network=network, reads=reads),
         input=stdin,
         capture_output=True,
         text=True,
