@@ -80,7 +80,8 @@ def judge(
     return Condition(
         state=state,
         since=since,
-        says=one_line(service["StatusText"], _LIMIT),
+        # systemd keeps the last words of an app that has left: they are not about now.
+        says="" if state in {OFF, State.ASLEEP.value} else one_line(service["StatusText"], _LIMIT),
         code=FAILED if faulty else FINE if active else NOT_LISTENING,
         pid=_number(service["MainPID"]) or 0,
         memory=_number(service["MemoryCurrent"]),

@@ -47,7 +47,7 @@ def install(python: str, kind: str, links: Sequence[str] = ()) -> str:
     return look(python).packages.get("spyglass_systemd", "")
 
 
-_LINKS = "has DIR of --find-links wheels of all that it needs, for this Python, and may the owner of the environment read it?"
+_LINKS = "has DIR of --find-links wheels of all that it needs, for this Python, and may its owner read them?"
 _OFFLINE = (
     "a host without a network needs --find-links DIR, with wheels of what it needs (pip download spyglass-systemd)"
 )

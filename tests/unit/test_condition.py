@@ -157,8 +157,14 @@ def test_units_that_systemd_has_not_read_again_are_told_and_no_fault():
 
 
 def test_what_the_app_says_moves_no_cursor():
-    assert judged(StatusText="awake\x1b[2J" + "x" * 10000).says.startswith(r"awake\x1b[2Jxxx")
-    assert len(judged(StatusText="x" * 10000).says) == 400
+    assert judged(**UP, StatusText="awake\x1b[2J" + "x" * 10000).says.startswith(r"awake\x1b[2Jxxx")
+    assert len(judged(**UP, StatusText="x" * 10000).says) == 400
+
+
+def test_its_last_words_are_not_about_now():
+    assert judged(StatusText="draining, told to stop").says == ""
+    failed = {"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": "69"}
+    assert judged(**failed, StatusText="failed: no database").says == "failed: no database"
 
 
 @pytest.mark.parametrize("text", ["", "[not set]", "18446744073709551615", "-1", "\u0663"])
