@@ -11,15 +11,12 @@ import random
 import re
 import select
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from harness import eventually, said, take_time
+from packages import installed
 from speakers import Speaker, get, options, websocket
 
-ROOT = Path(__file__).parents[2]
 VERSIONS = {"0.17.6": "10.4", "0.32.0": "15.0.1"}  # of uvicorn in Debian 12 and 13, and websockets with them
 
 
@@ -60,13 +57,8 @@ def test_the_fastest_that_is_installed_serves(service, server, protocol, loop):
 @pytest.fixture(params=sorted(VERSIONS))
 def uvicorn(request):
     """A directory with another uvicorn, which comes before ours."""
-    target = ROOT / ".cache" / f"uvicorn-{request.param}"
-    if not (target / "uvicorn").exists():
-        wanted = [f"uvicorn=={request.param}", f"websockets=={VERSIONS[request.param]}", "asgiref"]
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), *wanted]
-        if subprocess.run(pip, check=False, timeout=50).returncode:
-            pytest.skip(f"uvicorn {request.param} cannot be installed here")
-    return target
+    version = request.param
+    return installed(f"uvicorn-{version}", f"uvicorn=={version}", f"websockets=={VERSIONS[version]}", "asgiref")
 
 
 @pytest.mark.parametrize("server", ["asgi-h11", "asgi-httptools"])
