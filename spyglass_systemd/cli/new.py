@@ -80,11 +80,10 @@ def command(site: Site, *, app: str, **flags: Any) -> None:
     except UnicodeEncodeError:
         raise UsageError("what is not UTF-8 cannot stand in the file", hint="rename it, or link to it") from None
     except FileExistsError:
-        user = " --user" if site.places.user else ""
-        hint = f"`spyglass edit {site.name}{user}` changes it, `spyglass remove {site.name}{user}` removes it"
+        hint = f"`spyglass edit {site.typed}` changes it, `spyglass remove {site.typed}` removes it"
         raise UsageError(f"there is a site {site.name} already: {site.config}", hint=hint) from None
     click.echo(f"{site.config}: {app} in {chdir}, by {python or 'the Python of Debian'}")
-    click.echo(f"Next: spyglass enable {site.name}{' --user' if site.places.user else ''}")
+    click.echo(f"Next: spyglass enable {site.typed}")
 
 
 def _given(flags: dict[str, Any]) -> dict[str, object]:

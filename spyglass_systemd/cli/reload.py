@@ -30,7 +30,7 @@ def command(site: Site) -> None:
     with progress(f"{site.name}: new code") as tell:
         outcome = reload(site, tell)
     for line in outcome.advice:
-        sys.stderr.write(f"spyglass: {line}\n  `spyglass restart {site.name}` does\n")
+        sys.stderr.write(f"spyglass: {line}\n  `spyglass restart {site.typed}` does\n")
     if outcome.error:
         first, *trace = outcome.error
         raise AppError(

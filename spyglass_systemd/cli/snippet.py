@@ -31,7 +31,7 @@ def command(site: Site, *, nginx: bool, caddy: bool) -> None:
     """
     if nginx == caddy:
         said = "one proxy at a time" if nginx else "nothing says for which proxy"
-        raise UsageError(said, hint=f"`spyglass snippet {site.name} --nginx`, or --caddy")
+        raise UsageError(said, hint=f"`spyglass snippet {site.typed} --nginx`, or --caddy")
     asked = wanted.read(site)
     hosts = cast("tuple[str, ...]", config.read(str(site.config)).get("nginx", ()))
     address = asked.listen[0] if asked.listen else parse_address(f"unix:{site.path}")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FILE = "50-spyglass.conf"
 _HEAD = """\
-Written by `spyglass enable {name}` from {config}: change that, and enable it again.
+Written by `spyglass enable {typed}` from {config}: change that, and enable it again.
 What you want otherwise goes into another file beside this one: `systemctl {user}edit {unit}`.
 """
 _STOPPING = 40.0  # seconds, TimeoutStopSec= of the template
@@ -64,4 +64,4 @@ def below_home(path: str) -> bool:
 
 def _text(wanted: Wanted, unit: str, lines: tuple[Line, ...]) -> str:
     user = "--user " if wanted.site.places.user else ""
-    return write(lines, _HEAD.format(name=wanted.site.name, config=wanted.site.config, user=user, unit=unit))
+    return write(lines, _HEAD.format(typed=wanted.site.typed, config=wanted.site.config, user=user, unit=unit))

@@ -39,13 +39,13 @@ def examine(wanted: Wanted) -> Iterator[str]:
         if missing:
             yield (
                 f"  {len(missing)} modules in {directory} have no current byte code: each wake compiles what it "
-                f"imports of them, and `spyglass enable {wanted.site.name}` does it once"
+                f"imports of them, and `spyglass enable {wanted.site.typed}` does it once"
             )
 
 
 def interpreter(wanted: Wanted) -> Iterator[str]:
     """The Python is one, fits us, and has what is needed."""
-    venvs.judge(look(wanted.interpreter), wanted.settings.kind, ours, wanted.site.name)
+    venvs.judge(look(wanted.interpreter), wanted.settings.kind, ours, wanted.site.typed)
     yield from ()
 
 
@@ -74,7 +74,7 @@ def _trial(wanted: Wanted) -> list[str]:
     if not ends or done.returncode == _OLD:
         raise ConfigError(
             f"{wanted.interpreter} could not try the import (status {done.returncode}): {said[-1] if said else ''}",
-            hint=venvs.install_hint(look(wanted.interpreter), site.name),
+            hint=venvs.install_hint(look(wanted.interpreter), site.typed),
         )
     message, _, hint = "\n".join(said[ends[-1] :]).removeprefix("spyglass: ").partition("\n  ")
     error = AppError(message, hint=hint, trace="\n".join(said[: ends[-1]]))

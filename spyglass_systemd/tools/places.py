@@ -73,6 +73,11 @@ class Site:
     places: Places
 
     @property
+    def typed(self) -> str:
+        """What names it behind a verb, in what a person is told to type."""
+        return f"{self.name}{' --user' if self.places.user else ''}"
+
+    @property
     def config(self) -> Path:
         """Its options."""
         return self.places.config / f"{self.name}.toml"

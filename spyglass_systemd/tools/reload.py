@@ -124,7 +124,7 @@ def _by_hand(site: Site) -> str:
 
 
 def _log_of(site: Site) -> str:
-    return f"`spyglass logs {'--user ' if site.places.user else ''}{site.name}` says more"
+    return f"`spyglass logs {site.typed}` says more"
 
 
 def _gone(pidfd: int, seconds: float) -> bool:

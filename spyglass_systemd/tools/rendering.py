@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from spyglass_systemd.tools.wanted import Wanted
 
 _HEAD = """\
-{what}, written by `spyglass render {name}`. It stands alone and is
+{what}, written by `spyglass render {typed}`. It stands alone and is
 yours to change; the options of the app are in {config}. To use it:
     cp spyglass-{name}* {units}
     systemctl {user}daemon-reload
@@ -45,6 +45,7 @@ def _unit(wanted: Wanted, kind: str, lines: tuple[Line, ...], sockets: str) -> s
     head = _HEAD.format(
         what=what,
         name=wanted.site.name,
+        typed=wanted.site.typed,
         config=wanted.site.config,
         units=wanted.site.places.units,
         user="--user " if user else "",

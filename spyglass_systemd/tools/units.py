@@ -10,7 +10,6 @@ from spyglass_systemd.words.errors import ManagerError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spyglass_systemd.tools.places import Places
     from spyglass_systemd.tools.wanted import Wanted
 
 SHIPPED = Path(__file__).parent.parent / "units"
@@ -30,10 +29,6 @@ def installed(wanted: Wanted) -> Iterator[str]:
             raise ManagerError(
                 f"systemd has no {name} on this machine",
                 hint="the Debian package spyglass-systemd brings it; without that, "
-                f"`spyglass render {wanted.site.name}{_flag(places)} --to DIR` writes units that stand alone",
+                f"`spyglass render {wanted.site.typed} --to DIR` writes units that stand alone",
             )
     yield from ()
-
-
-def _flag(places: Places) -> str:
-    return " --user" if places.user else ""

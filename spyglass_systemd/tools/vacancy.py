@@ -30,7 +30,7 @@ def vacant(wanted: Wanted) -> Iterator[str]:
             other = unit.removeprefix("spyglass@").removesuffix(".socket").partition(".")[0]
             raise ConfigError(
                 f"{site.config}: listen = {addresses[min(both)]}: the site {other} listens there",
-                hint=f"take another address, or `spyglass disable {other}`",
+                hint=f"take another address, or `spyglass disable {site.places.site(other).typed}`",
             )
     own = _held(site)
     for text, address in (addresses or {str(site.path): parse_address(f"unix:{site.path}")}).items():

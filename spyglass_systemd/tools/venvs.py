@@ -24,7 +24,7 @@ _CURES = {
 }
 
 
-def judge(python: Interpreter, kind: str, ours: str, site: str) -> None:
+def judge(python: Interpreter, kind: str, ours: str, typed: str) -> None:
     """Raises ConfigError for what keeps `python` from running the app of `site`. `ours` is our own version."""
     if not python.target:
         raise _gone(python)
@@ -45,7 +45,7 @@ def judge(python: Interpreter, kind: str, ours: str, site: str) -> None:
             "installed there is out of its sight",
             hint=f"`{python.target} -m venv --clear {python.venv}`, then install the app's packages again",
         )
-    _judge_packages(python, kind, ours, site)
+    _judge_packages(python, kind, ours, typed)
 
 
 def _gone(python: Interpreter) -> ConfigError:
@@ -59,16 +59,16 @@ def _gone(python: Interpreter) -> ConfigError:
     )
 
 
-def _judge_packages(python: Interpreter, kind: str, ours: str, site: str) -> None:
+def _judge_packages(python: Interpreter, kind: str, ours: str, typed: str) -> None:
     there = python.packages
     theirs = there.get("spyglass_systemd", "")
     if not theirs:
-        raise ConfigError(f"{python.path} has no spyglass-systemd", hint=install_hint(python, site))
+        raise ConfigError(f"{python.path} has no spyglass-systemd", hint=install_hint(python, typed))
     if family(ours) != family(theirs):
         raise ConfigError(
             f"{python.path} has spyglass-systemd {theirs}, and here is {ours}: units and options of the one are not "
             "those of the other",
-            hint=install_hint(python, site),
+            hint=install_hint(python, typed),
         )
     if not there.keys() & {"cysystemd", "systemd_python"}:
         raise ConfigError(f"{python.path} has no library that speaks to systemd", hint=_missing(python, "cysystemd"))
@@ -80,11 +80,11 @@ def _judge_packages(python: Interpreter, kind: str, ours: str, site: str) -> Non
         )
 
 
-def install_hint(python: Interpreter, site: str) -> str:
-    """How our runtime comes into it."""
+def install_hint(python: Interpreter, typed: str) -> str:
+    """How our runtime comes into it. `typed` is Site.typed."""
     if not python.venv:
         return "apt install python3-spyglass-systemd; or set python= to bin/python of the app's virtual environment"
-    return f"spyglass enable {site} --install"
+    return f"spyglass enable {typed} --install"
 
 
 def _missing(python: Interpreter, what: str) -> str:

@@ -123,5 +123,4 @@ def _failure(site: Site) -> AppError:
 
 
 def _start(site: Site, seen: Status) -> str:
-    verb, user = "start" if seen.enabled else "enable", "--user " if site.places.user else ""
-    return f"`spyglass {verb} {user}{site.name}` listens"
+    return f"`spyglass {'start' if seen.enabled else 'enable'} {site.typed}` listens"

@@ -81,6 +81,22 @@ def test_the_commands_of_an_operator_are_a_users_as_well(manager):
     assert left == ""
 
 
+@pytest.mark.long
+def test_the_runtime_is_put_into_an_environment_of_a_users(manager):
+    machine, home = manager.machine, f"{manager.home}/shop"
+    machine.put(f"{home}/shop.py", "def app(environ, start):\n    start('200 OK', [])\n    return [b'shop']\n")
+    machine.run("chown", "-R", f"{NAME}:", manager.home)
+    manager.run("python3", "-m", "venv", f"{home}/venv")
+    manager.run("spyglass", "new", "shop", "shop:app", "--user", "--chdir", home)
+    refused = manager.run("spyglass", "enable", "shop", "--user", check=False)
+    assert (refused.code, "spyglass enable shop --user --install" in refused.err) == (78, True)
+    said = manager.run("spyglass", "enable", "shop", "--user", "--install", "--find-links", "/opt/wheels").out
+    assert f"{home}/venv has spyglass-systemd " in said
+    socket = f"{manager.run_directory}/spyglass/shop.sock"
+    assert manager.run("curl", "--silent", "--unix-socket", socket, "http://localhost/").out == "shop"
+    manager.run("spyglass", "remove", "shop", "--user", "--purge", "--yes")
+
+
 def test_a_user_who_cannot_reach_his_manager_is_told_how(manager):
     manager.run("spyglass", "new", "lost", "wiki:app", "--user", "--chdir", manager.home)
     words = ["runuser", "-u", NAME, "--", "env", f"HOME={manager.home}", "spyglass", "enable", "lost", "--user"]

@@ -162,7 +162,7 @@ def test_an_app_that_ends_again_and_again_is_an_error(site, manager):
     manager(("activating", "auto-restart", 0))
     with pytest.raises(ManagerError, match=r"blog has ended \(exit-code\)") as caught:
         ask(site)
-    assert "spyglass logs --user blog" in caught.value.hint
+    assert "spyglass logs blog --user" in caught.value.hint
 
 
 def test_where_nobody_can_see_what_comes_of_it_nothing_is_done(site, manager, board):
@@ -207,4 +207,4 @@ def test_a_failure_is_69_with_what_broke_and_what_serves(verb):
 def test_what_needs_a_restart_is_said_beside(verb):
     code, out, err = verb(Outcome("the new code serves", advice=("restart for another Python",)))
     assert (code, out) == (0, "blog: the new code serves\n")
-    assert err == "spyglass: restart for another Python\n  `spyglass restart blog` does\n"
+    assert err == "spyglass: restart for another Python\n  `spyglass restart blog --user` does\n"

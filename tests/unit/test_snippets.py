@@ -210,4 +210,4 @@ def test_the_verb_prints_it_from_the_sites_file(printed):
 def test_one_proxy_has_to_be_named(printed, words):
     code, said = printed(*words)
     assert code == 64
-    assert "`spyglass snippet blog --nginx`, or --caddy" in said.err
+    assert "`spyglass snippet blog --user --nginx`, or --caddy" in said.err

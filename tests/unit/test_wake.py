@@ -141,7 +141,7 @@ def test_where_nobody_listens_it_says_who_could(site, seen, enabled, cure):
     seen("off", active=False, enabled=enabled)
     with pytest.raises(ManagerError, match="nobody listens for blog") as caught:
         wake(site, print)
-    assert f"spyglass {cure} --user blog" in caught.value.hint
+    assert f"spyglass {cure} blog --user" in caught.value.hint
 
 
 def test_a_name_that_is_gone_is_mended_by_what_status_says(site, seen):
