@@ -22,6 +22,7 @@ from spyglass_systemd.backends.asgi import books, names
 from spyglass_systemd.backends.asgi.connection import protocol_factory
 from spyglass_systemd.backends.asgi.noted import noted
 from spyglass_systemd.backends.asgi.origin import origins
+from spyglass_systemd.backends.asgi.state import State
 from spyglass_systemd.protocols.row import ROW_CELLS, Row
 from spyglass_systemd.protocols.witness import NOTE
 from spyglass_systemd.words.options import Settings
@@ -70,7 +71,7 @@ def ours(app, loop: asyncio.AbstractEventLoop):
     gate = Gate()
     plain = noted(config.loaded_app, gate.place)
     config.loaded_app = noted(origins(config.loaded_app, settings), gate.place)
-    state = names.State(set(), books.Tasks(loop, gate, lambda: None, lambda: None))
+    state = State(set(), books.Tasks(loop, gate, lambda: None, lambda: None))
     state.default_headers = DATE
     return protocol_factory(loop, config, state, {}, settings, plain=plain)
 

@@ -15,6 +15,7 @@ from talk import LIMITS, seen
 
 from spyglass_systemd.backends.asgi import names, serve
 from spyglass_systemd.backends.asgi.connection import protocol_factory
+from spyglass_systemd.backends.asgi.state import State
 from spyglass_systemd.backends.budget import WAITING
 from spyglass_systemd.protocols.witness import NOTE
 from spyglass_systemd.words.options import Settings
@@ -106,7 +107,7 @@ class Counter:
         gate = types.SimpleNamespace(row=types.SimpleNamespace(worker=1), place=memoryview(bytearray(NOTE)))
         self.tasks = set()
         plain, config.loaded_app = serve.around(config.loaded_app, gate, self.settings, self.tasks)
-        state = names.State(set(), self.tasks)
+        state = State(set(), self.tasks)
         state.budget.size = self._room + 1
         state.budget.take(1)  # who is alone has room without end
         self.protocol = protocol_factory(loop, config, state, {}, self.settings, plain=plain)()

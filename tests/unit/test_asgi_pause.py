@@ -23,7 +23,8 @@ class Loop:
     def time(self):
         return self.now
 
-    def call_later(self, seconds, callback):
+    def call_later(self, seconds, callback, *, context):
+        assert len(context) == 0  # a request's would be kept alive for as long as there are others
         timer = Timer(self, self.now + seconds, callback)
         self.timers.append(timer)
         self.set += 1

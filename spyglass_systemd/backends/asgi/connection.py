@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from spyglass_systemd.backends.asgi.state import State
     from spyglass_systemd.words.options import Settings
 
 # ### Why is a request that was sent ahead not given to uvicorn at once?
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 def protocol_factory(  # noqa: C901  # a class, made for one configuration
     loop: asyncio.AbstractEventLoop,
     config: Any,
-    state: names.State,
+    state: State,
     app_state: dict[str, Any],
     settings: Settings,
     *,
@@ -68,6 +69,10 @@ def protocol_factory(  # noqa: C901  # a class, made for one configuration
             self._behind = b""
             self._share.keep(0)
             self.transport.forget()
+            self._forget()
+
+        def _forget(self) -> None:
+            """This protocol's connection is lost, or another's."""
             self.loop.forget()
             if self._sips is not None:
                 self._sips.forget()
@@ -108,6 +113,7 @@ def protocol_factory(  # noqa: C901  # a class, made for one configuration
                 if piece:
                     read(self, piece)
                     if self not in self.connections:  # it is a WebSocket now
+                        self._forget()
                         return
                 else:
                     self._unset_keepalive_if_required()
@@ -117,6 +123,8 @@ def protocol_factory(  # noqa: C901  # a class, made for one configuration
 
         def _pace(self, *, large: bool) -> None:
             """Let a client who sends much send no more than can be kept."""
+            if self.transport.is_closing():
+                return
             if large and self._sips is None:
                 self._sips = Sips(self, state)
             if self._sips is not None:

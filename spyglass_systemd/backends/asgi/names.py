@@ -11,7 +11,6 @@ import importlib.util
 import inspect
 import sys
 
-from spyglass_systemd.backends.budget import WAITING, Budget
 from spyglass_systemd.protocols import kinds
 from spyglass_systemd.words.errors import AppError
 
@@ -80,28 +79,6 @@ def _forced_h11() -> bool:
     return False
 
 
-class State:
-    """What uvicorn calls its server state, with our sets in it."""
-
-    def __init__(self, connections: set[Any], tasks: set[Any]) -> None:
-        self.total_requests = 0
-        self.connections = connections
-        self.tasks = tasks
-        self.default_headers: list[tuple[bytes, bytes]] = []
-        self.budget = Budget(WAITING)  # for what is not understood yet
-        self.bodies = Budget(WAITING)  # for what the app has not taken yet: never a reason to refuse somebody
-        self.sips: set[Any] = set()  # those that count there
-        self.slow = False  # whether some client does not take what there is for him
-
-    def slow_down(self) -> None:
-        """Somebody is slow: watch what is written, to all."""
-        if not self.slow:
-            self.slow = True
-            for protocol in self.connections:
-                if protocol.transport is not None:
-                    protocol.transport.watch()
-
-
 def app_state(uvicorns: Any, state: dict[str, Any]) -> dict[str, Any]:
     """The lifespan's state as an argument of uvicorn's protocol, where this uvicorn knows it."""
     return {"app_state": state} if "app_state" in inspect.signature(uvicorns.__init__).parameters else {}
@@ -137,9 +114,13 @@ def is_mute(protocol: Any) -> bool:
 
 
 def waiting(protocol: Any) -> int:
-    """Bytes of a body that the app has not taken yet."""
+    """Bytes of a body that the app has not taken yet. What it has answered without taking, it never will: that goes."""
     cycle = cycle_of(protocol)
-    return len(cycle.body) if cycle is not None else 0
+    if cycle is None:
+        return 0
+    if cycle.response_complete:
+        cycle.body = type(cycle.body)()  # bytes, in older versions
+    return len(cycle.body)
 
 
 def is_receiving(protocol: Any) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextvars import Context
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 # Because nearly every pause ends by the next request and not by the timer, and to set one and take it back costs a
 # request more than all that we do with it. So the timer is set once and left. When it fires and its pause is over, it
 # waits for the end of the present one, if there is one; so it fires once in `keepalive`, however many requests came.
+# It outlives the request that set it, so it runs in a context of its own.
 
 _NONE = float("inf")
 
@@ -40,7 +43,7 @@ class Pauses:
         self._until = self._time() + seconds
         if self._timer is None:
             self._over = over
-            self._timer = self._loop.call_later(seconds, self._look)
+            self._timer = self._loop.call_later(seconds, self._look, context=Context())
         return self
 
     def cancel(self) -> None:
@@ -59,7 +62,7 @@ class Pauses:
         if left == _NONE or self._over is None:
             return
         if left > 0:
-            self._timer = self._loop.call_later(left, self._look)
+            self._timer = self._loop.call_later(left, self._look, context=Context())
         else:
             self._until = _NONE
             self._over()

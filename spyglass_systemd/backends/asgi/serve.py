@@ -13,6 +13,7 @@ from spyglass_systemd.backends.asgi.connection import protocol_factory
 from spyglass_systemd.backends.asgi.lifespan import Lifespan
 from spyglass_systemd.backends.asgi.noted import noted
 from spyglass_systemd.backends.asgi.origin import origins
+from spyglass_systemd.backends.asgi.state import State
 from spyglass_systemd.words.errors import AppError
 
 TYPE_CHECKING = False
@@ -96,7 +97,7 @@ class _Server:
         self._settings = settings
         self._connections = Connections(loop, gate, self._settle)
         self._tasks = _tasks(settings, loop, gate, self._make_last, self._settle)
-        self._state = names.State(self._connections, self._tasks)
+        self._state = State(self._connections, self._tasks)
         self._lifespans: dict[str, Lifespan] = {}  # by the app's name: one each, however many listeners lead there
         self._factories: dict[int, Callable[[], Any]] = {}  # by the listener's descriptor
         for lead in leads:

@@ -149,8 +149,9 @@ class Sieve:
         if len(behind) <= _LONGEST_REMEMBERED:
             if len(self._known) >= _MOST_REMEMBERED:
                 self._known.clear()
-            names = (line.partition(b":")[0].lower() for line in behind.split(b"\r\n"))
-            self._known[behind + _END] = not SPELLINGS.isdisjoint(names)
+            names = {line.partition(b":")[0].lower() for line in behind.split(b"\r\n")}
+            if b"upgrade" not in names:  # after which the connection may be another protocol's
+                self._known[behind + _END] = not SPELLINGS.isdisjoint(names)
 
 
 class Deaf(Sieve):

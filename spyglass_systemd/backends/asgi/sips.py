@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from spyglass_systemd.backends.asgi.state import State
+
 MOST, _LEAST = 64 * 1024, 4096  # bytes of a read
 
 _buffer = bytearray()  # one for all: what is read into it is taken out before anybody else reads
@@ -24,17 +26,15 @@ _buffer = bytearray()  # one for all: what is read into it is taken out before a
 class Sips(asyncio.BufferedProtocol):
     """Between a transport and its `protocol` while a body is on its way."""
 
-    def __init__(self, protocol: Any, state: names.State) -> None:
+    def __init__(self, protocol: Any, state: State) -> None:
         self._protocol = protocol
         self._state = state
         self._share = Share(state.bodies)
 
     def begin(self) -> None:
         """A body is on its way. May be said again."""
-        if self not in self._state.sips:
-            self._state.sips.add(self)
-            if not _buffer:
-                _buffer.extend(bytes(MOST))
+        if not _buffer:
+            _buffer.extend(bytes(MOST))
         self._lead_to(self)
 
     def end(self) -> None:
@@ -42,14 +42,20 @@ class Sips(asyncio.BufferedProtocol):
         self._lead_to(self._protocol)
 
     def count(self) -> bool:
-        """Whether there may be more than what waits for the app now."""
-        waiting = names.waiting(self._protocol)
-        if not waiting and not names.is_receiving(self._protocol):
+        """Whether there may be more than what waits for the app now.
+
+        Who must wait goes on when the app asks for more, or has answered: so never one whose app does neither.
+        """
+        protocol = self._protocol
+        waiting, asked = names.waiting(protocol), names.is_answering(protocol) and names.is_receiving(protocol)
+        if protocol not in self._state.connections or not (waiting or asked):
             self.forget()
-        return self._share.keep(waiting)
+            return True
+        self._state.sips.add(self)
+        return self._share.keep(waiting) or not asked
 
     def forget(self) -> None:
-        """The app has all of it, or the connection is lost."""
+        """The app has all that it will take, or the connection is lost, or a WebSocket now."""
         self._share.keep(0)
         self._state.sips.discard(self)
 
