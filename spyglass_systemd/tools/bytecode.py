@@ -6,10 +6,10 @@ A wake without it compiles every module anew, because the sandbox forbids the ap
 from __future__ import annotations
 
 import os
-import stat
 from typing import TYPE_CHECKING
 
 from spyglass_systemd.tools import owner
+from spyglass_systemd.tools.foreign import first
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,13 +48,9 @@ def stale(directory: str, version: str) -> list[str]:
 def _current(folder: str, name: str, tag: str) -> bool:
     try:
         source = os.lstat(f"{folder}/{name}")
-        fd = os.open(f"{folder}/__pycache__/{name[:-3]}.cpython-{tag}.pyc", os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError:
         return False
-    try:
-        head = os.read(fd, _HEAD) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
-    finally:
-        os.close(fd)
+    head = first(f"{folder}/__pycache__/{name[:-3]}.cpython-{tag}.pyc", _HEAD, follow=False)
     if len(head) < _HEAD:
         return False
     checked = head[4:8] != bytes(4)  # by its hash, or not at all

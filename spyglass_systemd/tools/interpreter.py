@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from dataclasses import dataclass, field
+
+from spyglass_systemd.tools.foreign import first
 
 _SIZE = 64 * 1024  # bytes of a file that we look at
 _NAMES = 20_000  # of a directory
@@ -42,7 +43,7 @@ class Interpreter:
 def look(path: str) -> Interpreter:
     """The interpreter at `path`, without running it."""
     target = os.path.realpath(path)
-    head = _head(target)
+    head = first(target, _SIZE)
     launcher = _launcher(target, head)
     venv, settings = _venv_of(path)
     made_for = _version(settings.get("version") or settings.get("version_info") or "")
@@ -75,7 +76,7 @@ def _venv_of(path: str) -> tuple[str, dict[str, str]]:
     """The environment that `path` is in, as Python finds it (PEP 405), and what its pyvenv.cfg says."""
     here = os.path.dirname(os.path.abspath(path))
     for directory in (here, os.path.dirname(here)):
-        text = _head(f"{directory}/pyvenv.cfg").decode(errors="replace")
+        text = first(f"{directory}/pyvenv.cfg", _SIZE).decode(errors="replace")
         if text:
             pairs = (line.partition("=")[::2] for line in text.splitlines())
             return directory, {key.strip().lower(): value.strip().lower() for key, value in pairs}
@@ -95,15 +96,3 @@ def _installed(folder: str) -> dict[str, str]:
         return {}
     matches = (_INSTALLED.fullmatch(name) for name in names)
     return {normal(found["name"]): found["version"] for found in matches if found}
-
-
-def _head(path: str) -> bytes:
-    """The first bytes of a regular file; nothing of anything else. It may be a FIFO, so opening does not wait."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    except OSError:
-        return b""
-    try:
-        return os.read(fd, _SIZE) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
-    finally:
-        os.close(fd)
