@@ -25,12 +25,18 @@ http {{
 """
 
 
+def installed():
+    """Debian's nginx, which is always there with ./dev test; who runs pytest alone may be without."""
+    program = shutil.which("nginx", path="/usr/sbin:/usr/bin")
+    if program is None:
+        pytest.skip("nginx is not installed: ./dev test installs it")
+    return program
+
+
 @contextlib.contextmanager
 def running(directory, http, is_there):
     """While it runs with these lines of `http`; `is_there()` once it listens. Without nginx the test is skipped."""
-    program = shutil.which("nginx", path="/usr/sbin:/usr/bin")
-    if program is None:
-        pytest.skip("nginx is not installed: apt-get install nginx-light")
+    program = installed()
     user = "user root;" if os.geteuid() == 0 else ""  # whose workers reach the socket in our directory
     (directory / "nginx.conf").write_text(user + MAIN.format(directory=directory, http=http))
     process = subprocess.Popen(

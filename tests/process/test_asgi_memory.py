@@ -27,11 +27,11 @@ UPGRADE = (
 
 
 class Server:
-    """The connections of a worker, with `app`; `beat` is what its heartbeat does for bodies."""
+    """The connections of a worker, with `app`."""
 
     def __init__(self, app, http):
         loop = asyncio.get_running_loop()
-        settings = Settings(app="x:y", kind="asgi")
+        settings = Settings(app="x:y", kind="asgi", keepalive=60.0)  # a timer that is left behind keeps its connection
         names.prepare()
         config = names.config(app, settings, "", http=http)
         gate = types.SimpleNamespace(row=types.SimpleNamespace(worker=1), place=memoryview(bytearray(NOTE)))
@@ -57,20 +57,27 @@ class Server:
     async def connect(self):
         return await asyncio.open_connection(*self._listener.getsockname())
 
-    def beat(self):
+    def beats(self):
+        """The heartbeat, for bodies."""
         for sips in list(self.state.sips):
             sips.count()
+        return True
 
     async def nothing_is_kept(self):
         """No connection, no byte that is counted, no protocol."""
-        async with asyncio.timeout(LIMIT):
-            while self.state.connections or self.state.bodies.used or self.state.sips or self.alive():
-                self.beat()
-                await asyncio.sleep(0.01)
+        await self.until(lambda: not self.state.connections)
+        await self.until(lambda: self.beats() and not self.state.bodies.used and not self.state.sips)
+        await self.until(lambda: gc.collect() >= 0 and not any(protocol() for protocol in self.protocols))
 
-    def alive(self):
-        gc.collect()
-        return sum(protocol() is not None for protocol in self.protocols)
+    async def until(self, true):
+        """Ask again and again, for what sends no event."""
+        async with asyncio.timeout(LIMIT):
+            while not true():  # noqa: ASYNC110  # see above
+                await asyncio.sleep(0.001)
+
+    def read(self):
+        """Bytes that came to connections that are open, but for what was read at once as a plain request."""
+        return sum(protocol.received for protocol in self.state.connections)
 
     async def __aenter__(self):
         return self
@@ -103,25 +110,30 @@ def upload(size, *, close=False):
     return b"POST / HTTP/1.1\r\nHost: test\r\n%bContent-Length: %d\r\n\r\n" % (b"Connection: close\r\n" * close, size)
 
 
-async def say(writer, *pieces):
-    """One after the other, so that they are read one after the other."""
+async def say(server, writer, *pieces):
+    """One after the other, each when the one before it was read."""
     for piece in pieces:
+        read = server.read() + len(piece)
         writer.write(piece)
-        await writer.drain()
-        await asyncio.sleep(0.02)
+        await server.until(lambda read=read: server.read() == read)
 
 
-async def refuses(scope, receive, send):
-    """Answers without looking at the body; and a WebSocket as long as it lasts."""
-    if scope["type"] == "websocket":
-        await receive()
-        await send({"type": "websocket.accept"})
-        while (await receive())["type"] != "websocket.disconnect":
-            pass
-        return
-    await asyncio.sleep(0.1)
-    await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"3")]})
-    await send({"type": "http.response.body", "body": b"no\n"})
+class Refusing:
+    """An app that answers, when it `may`, without looking at the body; a WebSocket it has as long as that lasts."""
+
+    def __init__(self):
+        self.may = asyncio.Event()
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.accept"})
+            while (await receive())["type"] != "websocket.disconnect":
+                pass
+            return
+        await self.may.wait()
+        await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"3")]})
+        await send({"type": "http.response.body", "body": b"no\n"})
 
 
 async def answer(reader):
@@ -129,48 +141,57 @@ async def answer(reader):
 
 
 def test_who_was_answered_without_his_body_being_taken_is_heard_again(serving):
+    app = Refusing()
+
     async def test(server):
         clients = [await server.connect() for _ in range(50)]
         for _, writer in clients:
-            await say(writer, upload(64_000) + bytes(40_000))
-        for _, writer in clients:
-            await say(writer, bytes(24_000))
+            await say(server, writer, upload(64_000) + bytes(50_000))
+        app.may.set()
         for reader, writer in clients:
             await answer(reader)
-            writer.write(GET)
+            writer.write(bytes(14_000) + GET)
         for reader, writer in clients:
             await answer(reader)
             writer.close()
         await server.nothing_is_kept()
 
-    serving(refuses, test)
+    serving(app, test)
 
 
 def test_a_connection_that_becomes_a_websocket_leaves_nothing_behind(serving):
+    app = Refusing()
+
     async def test(server):
         for _ in range(5):
+            app.may.clear()
             reader, writer = await server.connect()
-            await say(writer, upload(65_000) + bytes(40_000), bytes(25_000))
+            await say(server, writer, upload(65_000) + bytes(40_000), bytes(25_000))
+            app.may.set()
             await answer(reader)
-            await say(writer, UPGRADE)
+            writer.write(UPGRADE)
             await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), LIMIT)
             assert not server.state.bodies.used
             writer.close()
-        await server.nothing_is_kept()
+            await server.nothing_is_kept()
 
-    serving(refuses, test)
+    serving(app, test)
 
 
 def test_who_goes_with_requests_waiting_behind_his_body_leaves_nothing_behind(serving):
+    app = Refusing()
+
     async def test(server):
         for _ in range(5):
+            app.may.clear()
             reader, writer = await server.connect()
-            await say(writer, upload(60_000, close=True) + bytes(30_000), bytes(30_000) + GET)
+            await say(server, writer, upload(60_000, close=True) + bytes(30_000), bytes(30_000) + GET)
+            app.may.set()
             await answer(reader)
             writer.close()
-        await server.nothing_is_kept()
+            await server.nothing_is_kept()
 
-    serving(refuses, test)
+    serving(app, test)
 
 
 def test_a_body_that_the_app_has_taken_counts_no_more_while_it_streams(serving):
@@ -187,16 +208,13 @@ def test_a_body_that_the_app_has_taken_counts_no_more_while_it_streams(serving):
 
     async def test(server):
         reader, writer = await server.connect()
-        await say(writer, upload(60_000) + bytes(20_000), bytes(40_000))
+        await say(server, writer, upload(60_000) + bytes(20_000), bytes(40_000))
         await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), LIMIT)
-        server.beat()
+        server.beats()
         ends.append(asyncio.Event())
-        await say(writer, upload(15_000) + bytes(15_000))
+        await say(server, writer, upload(15_000) + bytes(15_000))
         await answer(reader)
-        async with asyncio.timeout(LIMIT):
-            while server.state.bodies.used:
-                server.beat()
-                await asyncio.sleep(0.01)
+        await server.until(lambda: server.beats() and not server.state.bodies.used)
         ends[0].set()
         ends.clear()
         writer.close()

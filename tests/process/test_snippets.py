@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 
 import pytest
+from nginx import installed
 
 from spyglass_systemd.tools.snippets import nginx
 from spyglass_systemd.words.addresses import parse_address
@@ -23,13 +23,12 @@ from spyglass_systemd.words.options import Settings
     ],
 )
 def test_nginx_takes_it(tmp_path, settings, address, hosts):
-    if not shutil.which("nginx"):
-        pytest.skip("there is no nginx: ./dev test installs it")
+    program = installed()
     text = nginx("my-blog", Settings(app="a:b", **settings), parse_address(address), "www-data", hosts)
     text = text.replace("listen 80;", f"listen unix:{tmp_path}/http;").replace("listen [::]:80;", "")
     config = tmp_path / "nginx.conf"
     config.write_text(f"pid {tmp_path}/pid; events {{}} http {{ access_log off; {text} }}")
     done = subprocess.run(
-        ["nginx", "-t", "-p", tmp_path, "-e", "stderr", "-c", config], capture_output=True, text=True, check=False
+        [program, "-t", "-p", tmp_path, "-e", "stderr", "-c", config], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
