@@ -30,7 +30,7 @@ import processes
 from places import APPS, CACHE, RESULTS, STARTERS
 from servers import Server
 from storm import Shot, Tally, storm
-from throughput import _pin, _wrk
+from throughput import _pin, _wrk, running
 from wake import wake
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect, unix_connect
@@ -59,23 +59,6 @@ def _pip(*arguments: str) -> None:
     subprocess.run([str(PYTHON), "-m", "pip", "-q", "install", *arguments], check=True, stdout=2)
 
 
-@contextlib.contextmanager
-def running(server: Server):
-    """The server with a trivial app, warm, pinned to CPU 0: its leader's pid, and its address."""
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
-        address, fd = listener.getsockname(), listener.fileno()
-        activate = [sys.executable, "-I", "-S", str(STARTERS / "activate.py"), str(fd)]
-        with (RESULTS / "asgi.log").open("ab") as log:
-            leader = processes.start([*_pin(0), *activate, *server.command("ahello")], cwd=APPS, out=log, fds=(fd,))
-        try:
-            client.request(address, limit=10.0)
-            _wrk(address, 0.5)
-            yield leader.pid, address
-        finally:
-            processes.end(leader, gently=True)
-
-
 def throughput(rounds: int) -> str:
     """Requests a second, and for each second of the server's CPU time, which others on the machine do not take away.
 
@@ -84,7 +67,7 @@ def throughput(rounds: int) -> str:
     """
     rates, costs = ({BARE.name: {}, OURS.name: {}} for _ in range(2))
     for number in range(rounds):
-        with running(BARE) as bare, running(OURS) as ours:
+        with running(BARE, "ahello") as bare, running(OURS, "ahello") as ours:
             seen = {BARE.name: [], OURS.name: []}
             for window in range(WINDOWS):
                 pair = [(BARE.name, *bare), (OURS.name, *ours)]

@@ -47,6 +47,13 @@ class Load:
 
 def load(server: Server, module: str, seconds: float) -> Load:
     """One run: start, warm up, measure, end."""
+    with running(server, module) as (_, address):
+        return Load(_wrk(address, seconds))
+
+
+@contextlib.contextmanager
+def running(server: Server, module: str):
+    """The server with this app, warm, pinned to CPU 0: its leader's pid, and its address."""
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
         address = listener.getsockname()
@@ -58,7 +65,7 @@ def load(server: Server, module: str, seconds: float) -> Load:
         try:
             client.request(address, limit=10.0)
             _wrk(address, 0.5)
-            return Load(_wrk(address, seconds))
+            yield leader.pid, address
         finally:
             processes.end(leader, gently=True)
 
