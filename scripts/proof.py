@@ -60,6 +60,10 @@ SCREENING = Check(
     "screening: 2 connections, 1 misfortune, 1 doze",
     ("CONNECTIONS=2", "MISFORTUNES=1", "DOZES=1", "SCREEN=1", "SORTED"),
 )
+WAKING_PAGE = Check(
+    "waking page: 2 connections, 1 misfortune, 1 doze",
+    ("CONNECTIONS=2", "MISFORTUNES=1", "DOZES=1", "PAGE=1", "SORTED"),
+)
 SHORT = (
     Check("3 connections, 1 misfortune", ("CONNECTIONS=3", "MISFORTUNES=1", "SORTED")),
     Check(
@@ -68,11 +72,17 @@ SHORT = (
         whole=True,
     ),
     SCREENING,
+    WAKING_PAGE,
 )
 USUAL = (
     Check("3 connections, 1 misfortune, 1 long request", ("CONNECTIONS=3", "MISFORTUNES=1", "LONGS=1", "SORTED")),
     SHORT[1],
     SCREENING,
+    WAKING_PAGE,
+    Check(
+        "screening and waking page: 2 connections, 1 misfortune",
+        ("CONNECTIONS=2", "MISFORTUNES=1", "SCREEN=1", "PAGE=1", "SORTED"),
+    ),
     Check("1 connection, 2 misfortunes", ("CONNECTIONS=1", "MISFORTUNES=2", "SORTED")),
     Check("every run ends: 2 connections, 1 misfortune", ("CONNECTIONS=2", "MISFORTUNES=1", "SORTED"), cycles=True),
     Check(

@@ -192,7 +192,9 @@ def test_the_architecture_names_every_module():
 @pytest.mark.parametrize("path", sorted((ROOT / "docs" / "adr").glob("*.md")), ids=name)
 def test_a_decision_fits_on_a_page(path):
     text = path.read_text()
-    assert re.match(r"\d{4}-[a-z0-9-]+\.md$", path.name)
+    number = re.match(r"(\d{4})-[a-z0-9-]+\.md$", path.name)[1]
+    assert text.startswith(f"# {int(number)}. ")
+    assert list(path.parent.glob(f"{number}-*")) == [path]
     assert len(text.splitlines()) <= 60
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
         "## Context",

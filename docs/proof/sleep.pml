@@ -10,11 +10,25 @@
 /* ### How much of everything
  * CONNECTIONS that come in the whole run. MISFORTUNES: a process dies, or SIGTERM or SIGHUP comes. LONGS: requests for
  * which the app runs as long as it likes. DOZES: how often the app may doze.
- * SCREEN: probes are listed, so the Master accepts while it watches and while the app dozes.
+ * SCREEN: probes are listed, so the Master accepts while it watches and while the app dozes. PAGE: a browser is shown the
+ * waking page, so the Master accepts while the app wakes.
  * There is no clock: what takes time takes any time. But one thing a clock does for us. `idle` is long against the time
  * that a worker needs to accept somebody, so it cannot be each time that the Master asks for quiet before a worker has
  * looked. HASTE is how often that may be.
  */
+#if defined(SCREEN) || defined(PAGE)
+#define WITH_LOBBY
+#endif
+#ifdef SCREEN
+#define SCREENING true
+#else
+#define SCREENING false
+#endif
+#ifdef PAGE
+#define PAGING true
+#else
+#define PAGING false
+#endif
 #ifndef CONNECTIONS
 #define CONNECTIONS 3
 #endif
@@ -176,18 +190,17 @@ bool busy[SLOTS];
  * and waits for the app. Then he is sent to a worker, and `handed` until it has welcomed him; so long the Master keeps a
  * copy.
  */
-#ifdef SCREEN
+#ifdef WITH_LOBBY
 byte unheard, wanting;
 bool handed[SLOTS], spoken;
 #define HANDED(w) handed[w]
 #define LOBBY (unheard + wanting + SUM(HANDED))
-#define SCREENS (state == WATCHING || state == DOZING)
 #define SPOKEN spoken
 #else
 #define LOBBY 0
-#define SCREENS false
 #define SPOKEN false
 #endif
+#define LETS_IN (SCREENING && (state == WATCHING || state == DOZING) || PAGING && state == WAKING)
 
 /* ### Workers */
 mtype:life life[SLOTS] = UNBORN;
@@ -290,7 +303,7 @@ inline settle(w) {
 inline perish(w) {
     printf("worker %d ends\n", w);
     asking[w] = 0; silent[w] = 0; busy[w] = 0; accepting[w] = 0; number[w] = 0; moves[w] = 0;
-#ifdef SCREEN
+#ifdef WITH_LOBBY
     do
     :: to_worker[w] ?? [Visitor, _] -> to_worker[w] ?? Visitor, _; keep(Answered, handed[w])
     :: else -> break
@@ -302,7 +315,7 @@ inline perish(w) {
 
 /* Nothing is left of it, neither process nor record. Whom it was sent and had not welcomed waits again. */
 inline erase(w) {
-#ifdef SCREEN
+#ifdef WITH_LOBBY
     if
     :: handed[w] -> handed[w] = 0; wanting++
     :: else
@@ -360,7 +373,7 @@ end:
             :: else
             fi;
             settle(me)
-#ifdef SCREEN
+#ifdef WITH_LOBBY
         :: said == Visitor -> asking[me]++; move(me); accepted_since = (proof != 0); to_master[me] ! Welcomed, 0, 0
 #endif
         :: said == Resume && n == number[me] -> number[me] = 0; accepting[me] = true
@@ -537,7 +550,7 @@ chan aside = [5] of { mtype:report, byte, byte };
 #define RANK(w) (record[w] + 8 * generation[w] + 32 * life[w] + 128 * accepting[w] + 256 * number[w] \
     + 2048 * asking[w] + 8192 * silent[w] + 32768 * busy[w] + 65536 * waiting[w] + 131072 * len(to_worker[w]) \
     + 1048576 * len(to_master[w]) + 8388608 * moves[w] + RANK_OF_VISITOR(w))
-#ifdef SCREEN
+#ifdef WITH_LOBBY
 #define RANK_OF_VISITOR(w) (268435456 * handed[w])
 #else
 #define RANK_OF_VISITOR(w) 0
@@ -549,7 +562,7 @@ inline swap() {
     alive = life[w]; life[w] = life[w + 1]; life[w + 1] = alive;
     SWAP(generation); SWAP(accepting); SWAP(number); SWAP(moves); SWAP(waiting); SWAP(baseline);
     SWAP(asking); SWAP(silent); SWAP(busy);
-#ifdef SCREEN
+#ifdef WITH_LOBBY
     SWAP(handed);
 #endif
     do :: len(to_worker[w]) > 0 -> to_worker[w] ? said, n; aside ! said, n, 0 :: else -> break od;
@@ -742,7 +755,7 @@ inline hear_worker(w) {
                 waiting[w] = false; moved = moved || c != baseline[w]
             :: else
             fi
-#ifdef SCREEN
+#ifdef WITH_LOBBY
         :: said == Welcomed -> handed[w] = false
 #endif
         :: said == Stirred ->
@@ -821,20 +834,18 @@ inline bury_worker(w) {
 #define STIRS (COUNTS_MOVED || LOOKS && ANY(WAITED_FOR) && SUM(OCCUPIED))
 #define VERDICT (state == QUIESCING && (STIRS || ALL_ANSWERED))
 
-#ifdef SCREEN
-#define SCREENING true
-#define MAY_TAKE(w) (running && !turning && wanting && current != NONE_YET && STAYS(w, current) && !handed[w] && !busy[w])
+#ifdef WITH_LOBBY
+#define WILL_DO(w) (PAGING -> ACCEPTS(w, current) : STAYS(w, current))      /* on his way to a worker he sees no page */
+#define MAY_TAKE(w) (running && !turning && wanting && current != NONE_YET && WILL_DO(w) && !handed[w] && !busy[w])
 
 inline hand(w) {
     printf("Master sends a visitor to worker %d\n", w);
     wanting--; handed[w] = KEEPS_COPY; tell(w, Visitor, 0)
 }
-#else
-#define SCREENING false
 #endif
 
 inline close_books() {
-#ifdef SCREEN
+#ifdef WITH_LOBBY
     unheard = 0; wanting = 0; spoken = false;
     for (w : 0 .. SLOTS - 1) { handed[w] = false }
 #endif
@@ -898,7 +909,7 @@ end:
             :: LISTENING && backlog || SPOKEN -> post(CONNECTION)
             :: else
             fi;
-#ifdef SCREEN
+#ifdef WITH_LOBBY
             spoken = false;
 #endif
             step()
@@ -947,11 +958,12 @@ end:
         od;
         sort()
        }
-#ifdef SCREEN
+#ifdef WITH_LOBBY
     /* it accepts, and looks; who is a probe is answered, who is not wants the app */
-    :: d_step { running && !turning && SCREENS && backlog -> printf("Master accepts\n"); backlog--; unheard++ }
+    :: d_step { running && !turning && LETS_IN && backlog -> printf("Master accepts\n"); backlog--; unheard++ }
     :: d_step { running && !turning && unheard -> printf("Master answers a probe\n"); unheard-- }
     :: d_step { running && !turning && unheard -> printf("Master has a visitor\n"); unheard--; wanting++; spoken = true }
+    :: d_step { running && !turning && PAGING && state == WAKING && wanting -> printf("Master shows the page\n"); wanting-- }
     :: d_step { MAY_TAKE(0) -> hand(0) }
     :: d_step { MAY_TAKE(1) -> hand(1) }
     :: d_step { MAY_TAKE(2) -> hand(2) }
@@ -1108,7 +1120,7 @@ end:
  * stop lets its workers finish.
  */
 #define HOLDS_UP (OPEN(FUSE) + SUM(OCCUPIED) + LOBBY)
-#ifdef SCREEN
+#ifdef WITH_LOBBY
 #define LEFT_STANDING(w) (handed[w] && !busy[w])
 #define NOBODY_WANTS (!wanting && !ANY(LEFT_STANDING))
 #else
@@ -1123,7 +1135,7 @@ active proctype Patience() {
         printf("time passes\n");
         keep(Prompt, (FINISHES || !backlog) && !ANY(HELD_UP) && !asking[FUSE] && NOBODY_WANTS);
         if
-#ifdef SCREEN
+#ifdef WITH_LOBBY
         :: unheard -> unheard--
 #endif
         :: silent[FUSE] -> silent[FUSE]--

@@ -76,7 +76,7 @@ def test_the_master_of_the_model_keeps_the_books_of_the_code():
 
 def test_every_mutation_of_the_model_is_tried_and_every_promise_is_broken_by_one():
     switches = {first or second for first, second in re.findall(r"#ifn?def (\w+)|defined\((\w+)\)", MODEL)}
-    sizes = {"CONNECTIONS", "MISFORTUNES", "LONGS", "DOZES", "SCREEN"}
+    sizes = {"CONNECTIONS", "MISFORTUNES", "LONGS", "DOZES", "SCREEN", "PAGE", "WITH_LOBBY"}
     assert switches - sizes - {"SORTED", "LOSSES_ONLY"} == {mutation.name for mutation in proof.MUTATIONS}
     assert {mutation.promise for mutation in proof.MUTATIONS} == set(names("promise"))
 
