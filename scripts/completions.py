@@ -26,7 +26,18 @@ _spyglass_sites() {
 }
 
 _spyglass() {
-    local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]} flags=""
+    local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]} flags="" at
+    # To bash the = of --flag=value is a word of its own.
+    if [[ $cur == = ]]; then
+        cur=""
+    elif [[ $previous == = ]]; then
+        previous=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
+    for ((at = 2; at < COMP_CWORD; at++)); do
+        [[ ${COMP_WORDS[at]} == -- ]] || continue
+        ! declare -F _command_offset >/dev/null || _command_offset "$((at + 1))"
+        return
+    done
     if ((COMP_CWORD == 1)); then
         COMPREPLY=($(compgen -W "@VERBS@" -- "$cur"))
         return
@@ -58,6 +69,18 @@ _spyglass_sites() {
     compadd -a sites
 }
 
+_spyglass_command() {
+    if [[ $words[1] == -- ]]; then
+        shift words
+        ((CURRENT--))
+    fi
+    if ((CURRENT == 1)); then
+        _command_names -e
+    else
+        _normal
+    fi
+}
+
 _spyglass() {
     local -a verbs=(
 @EXPLAINED@
@@ -84,6 +107,11 @@ function __spyglass_sites
     for path in /etc/spyglass/*.toml $config/spyglass/*.toml
         basename $path .toml
     end
+end
+
+function __spyglass_command
+    set -l words (commandline -opc) (commandline -ct)
+    __fish_complete_subcommand --commandline $words[(math 1 + (contains -i -- -- $words))..]
 end
 """
 
@@ -125,15 +153,19 @@ def _zsh_arguments(verb: str) -> list[str]:
     specs = []
     for at, word in enumerate(before.strip("[]").split(), 1):
         specs.append(f"{at}:{word}:{'_spyglass_sites' if verb in OF_A_SITE and at == 1 else ' '}")
-    return [*specs, "*::COMMAND:_normal"] if command else specs
+    return [*specs, "*:::COMMAND:_spyglass_command"] if command else specs
 
 
 def _zsh_specs(flag: Flag) -> list[str]:
-    text = _colons(_summary(flag)).replace("[", "\\[").replace("]", "\\]")
     if not flag.metavar:
-        return [f"{form}[{text}]" for form in flag.forms]
+        return [f"{form}[{_zsh_text(flag, form)}]" for form in flag.forms]
     actions = {"word": f"({' '.join(flag.words)})", "directory": "_files -/", "file": "_files", "": " "}
+    text = _zsh_text(flag, flag.forms[0])
     return [f"{'*' if flag.many else ''}{flag.forms[0]}=[{text}]:{flag.metavar}:{actions[flag.completes]}"]
+
+
+def _zsh_text(flag: Flag, form: str) -> str:
+    return _colons(_summary(flag, form)).replace("[", "\\[").replace("]", "\\]")
 
 
 def fish() -> str:
@@ -142,7 +174,9 @@ def fish() -> str:
     lines = [WRITTEN, "", FISH_SITES, f"{always} -f"]
     lines += [f"{always} -n __fish_use_subcommand -a {verb.name} -d {_quoted(verb.summary)}" for verb in VERBS.values()]
     lines.append(f'{always} -n "__fish_seen_subcommand_from help" -a "{" ".join(VERBS)}"')
-    lines.append(f'{always} -n "__fish_seen_subcommand_from {" ".join(OF_A_SITE)}" -a "(__spyglass_sites)"')
+    sited = f"__fish_seen_subcommand_from {' '.join(OF_A_SITE)}; and not contains -- -- (commandline -opc)"
+    lines.append(f'{always} -n "{sited}" -a "(__spyglass_sites)"')
+    lines.append(f'{always} -n "contains -- -- (commandline -opc)" -a "(__spyglass_command)"')
     for verb, flags in FLAGS.items():
         for flag in flags:
             words = f'-x -a "{" ".join(flag.words)}"'
@@ -150,7 +184,7 @@ def fish() -> str:
             value = {"word": words, "directory": directory, "file": "-r -F", "": "-x"}[flag.completes]
             for form in flag.forms:
                 takes = f" {value}" if flag.metavar else ""
-                text = _quoted(_summary(flag))
+                text = _quoted(_summary(flag, form))
                 lines.append(f'{always} -n "__fish_seen_subcommand_from {verb}" -l {form[2:]}{takes} -d {text}')
     return "\n".join(lines) + "\n"
 
@@ -166,7 +200,9 @@ def _all_with_values() -> list[Flag]:
     return [flag for flags in FLAGS.values() for flag in flags if flag.metavar]
 
 
-def _summary(flag: Flag) -> str:
+def _summary(flag: Flag, form: str) -> str:
+    if form != flag.forms[0]:
+        return f"The opposite of {flag.forms[0]}"
     return flag.help.replace("`", "").removesuffix(".")
 
 

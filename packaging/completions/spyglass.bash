@@ -8,7 +8,18 @@ _spyglass_sites() {
 }
 
 _spyglass() {
-    local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]} flags=""
+    local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]} flags="" at
+    # To bash the = of --flag=value is a word of its own.
+    if [[ $cur == = ]]; then
+        cur=""
+    elif [[ $previous == = ]]; then
+        previous=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
+    for ((at = 2; at < COMP_CWORD; at++)); do
+        [[ ${COMP_WORDS[at]} == -- ]] || continue
+        ! declare -F _command_offset >/dev/null || _command_offset "$((at + 1))"
+        return
+    done
     if ((COMP_CWORD == 1)); then
         COMPREPLY=($(compgen -W "new edit enable disable remove render start stop restart check run wake reload snippet status logs lookout serve version help" -- "$cur"))
         return

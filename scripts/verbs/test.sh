@@ -9,7 +9,8 @@
 #   ./dev test -p no:randomly          in file order
 # The seed of a random order is printed in the first lines; --randomly-seed=N repeats it.
 /usr/bin/python3 -c 'import httptools' 2>/dev/null || packages+=(python3-httptools) # the older parser: tables run with both
-set_up nginx:nginx-light
+[[ -e /usr/share/bash-completion/bash_completion ]] || packages+=(bash-completion)
+set_up nginx:nginx-light zsh:zsh fish:fish
 if (($#)); then
     exec .venv/bin/python -m pytest "$@"
 fi
