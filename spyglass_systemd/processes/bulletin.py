@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from spyglass_systemd.words.listener import Listener
 
 _EXTEND = 15.0  # seconds between two extensions of the service manager's patience, each of twice that
+_AGAIN = 1.0  # seconds between two tries to say what the service manager must know
 _ERROR, _WARNING, _INFO = 3, 4, 6  # syslog(3)
 _SLOW = (State.WAKING, State.DRAINING)
 
@@ -73,15 +74,19 @@ class Bulletin:
             alarm.due(self._extend_at)
         self._board.header[scoreboard.H_JOURNAL_DROPPED] = self._log.dropped
         self._notifier.status(self.status())
+        if self._notifier.owes:
+            alarm.due(alarm.now + _AGAIN)
 
     def status(self) -> str:
         """What `systemctl status` shows."""
         state = f"{self._state.value}, {self._reason}" if self._reason else self._state.value
         if self._state is State.FAILED:
-            return f"failed: {self._failure.summary} (attempt {self._failure.attempts}, answering 503)"
+            state = f"failed: {self._failure.summary} (attempt {self._failure.attempts}, answering 503)"
         if self._vigil.kept_by:
             names = ", ".join(f"{command} (pid {pid})" for pid, command in self._vigil.kept_by[:3])
             return f"{state}, kept awake by {names}"
+        if self._state is State.FAILED:
+            return state
         leases = [name for worker in self._crew.roster.workers() for name in worker.row.lease_names]
         if leases:
             return f"{state}, kept awake by lease {', '.join(one_line(name, 56) for name in leases[:3])}"

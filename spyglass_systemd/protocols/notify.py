@@ -30,14 +30,15 @@ class Notifier:
 
     Every method returns whether its message went out. What could not be sent is counted in `dropped`.
     `watchdog_interval` is how many seconds may pass between two calls of `watchdog`, None when nobody waits for them.
-    `remark` is at the end of every status.
+    `remark` is at the end of every status. What the manager must know and did not take is said again with each status.
     """
 
-    __slots__ = ("_address", "_stage", "_status", "dropped", "remark", "watchdog_interval")
+    __slots__ = ("_address", "_owed", "_stage", "_status", "dropped", "remark", "watchdog_interval")
 
     def __init__(self, address: str = "", watchdog_interval: float | None = None) -> None:
         self._address = address
         self._stage = _STARTING
+        self._owed: list[str] = []
         self._status = ""
         self.dropped = 0
         self.remark = ""
@@ -59,7 +60,12 @@ class Notifier:
 
     def status(self, text: str) -> bool:
         """STATUS=, when it says something new."""
-        return bool(text) and text != self._status and self._send("", text)
+        paid = False
+        while self._owed:
+            if not self._send(self._owed[0], text, patience=0):
+                return False
+            paid = bool(self._owed.pop(0))
+        return paid or (bool(text) and text != self._status and self._send("", text))
 
     def extend(self, seconds: float) -> bool:
         """EXTEND_TIMEOUT_USEC=: starting, reloading or stopping may take `seconds` more from now on."""
@@ -75,6 +81,11 @@ class Notifier:
         return self._stage == _RELOADING and self._enter(_RUNNING, "READY=1", status)
 
     @property
+    def owes(self) -> bool:
+        """Whether there is something that the manager must know and has not taken yet."""
+        return bool(self._owed)
+
+    @property
     def reloads(self) -> bool:
         """Whether the manager waits for the end of a reload."""
         return self._stage == _RELOADING
@@ -85,10 +96,13 @@ class Notifier:
         return self._send("STOPPING=1", status, patience=_PATIENCE_MS)
 
     def _enter(self, stage: str, lines: str, status: str = "") -> bool:
-        sent = self._send(lines, status, patience=_PATIENCE_MS)
-        if sent:
-            self._stage = stage
-        return sent
+        self._stage = stage
+        if not self._address:
+            return False
+        if not self._owed and self._send(lines, status, patience=_PATIENCE_MS):
+            return True
+        self._owed.append(lines)
+        return False
 
     def watchdog(self) -> bool:
         """WATCHDOG=1."""
@@ -106,7 +120,7 @@ class Notifier:
         except OSError:
             sent = False
         if not sent:
-            self.dropped += 1
+            self.dropped += bool(patience)  # else it has been counted before
         elif status:
             self._status = status
         return sent

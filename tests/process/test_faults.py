@@ -195,6 +195,21 @@ def test_a_body_for_which_there_is_no_room_is_refused_and_the_next_request_serve
 # ### A tree of faults, one after another
 
 
+def test_a_manager_that_does_not_read_at_first_hears_that_the_app_is_ready(service):
+    """Its queue is full for a second, whoever it is that fills it."""
+    first = """
+import time
+from spyglass_systemd.protocols.notify import Notifier
+room, until = Notifier._has_room, time.monotonic() + 2
+Notifier._has_room = lambda self, patience: time.monotonic() > until and room(self, patience)
+"""
+    master = service("--watch", "1h", around=AROUND.format(before=first, after=""))
+    master.start()
+    assert "READY=1" in master.letters.until("READY=1")
+    assert master.ask("say(1)") == [1]
+    assert master.stop() == 0
+
+
 def test_after_a_row_of_deaths_the_master_is_as_it_was(service):
     master = wake(service("--idle", "1000s"))
     before = len(descriptors(master.pid))

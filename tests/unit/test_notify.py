@@ -211,6 +211,22 @@ def test_a_manager_that_does_not_read_cannot_stop_us_and_hears_the_rest_later(no
     assert manager.told() == ["READY=1\nSTATUS=awake"]
 
 
+def test_what_a_manager_must_know_is_said_in_its_order_when_it_reads_again(notifier, manager, monkeypatch):
+    monkeypatch.setattr(notify, "_PATIENCE_MS", 1)
+    while notifier.status(f"number {notifier.dropped} {time.monotonic()}"):
+        pass
+    notifier.ready("awake")
+    notifier.reloading(1234567)
+    assert notifier.owes
+    assert notifier.reloads
+    manager.told()
+    notifier.reloaded("awake")
+    notifier.status("awake")
+    assert not notifier.owes
+    said = [message.partition("\n")[0] for message in manager.told()]
+    assert said == ["READY=1", "RELOADING=1", "READY=1"]
+
+
 def test_a_process_that_forgets_has_no_word_to_the_manager_any_more(monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "1")
     monkeypatch.setenv("WATCHDOG_PID", "1")
