@@ -25,8 +25,8 @@ def find(ours: frozenset[int], environ: Mapping[str, str], lookout_pid: int) -> 
     found = []
     for pid in sorted(pids - ours - {me}):
         stat = _stat(pid)
-        if stat is not None and stat[1] not in "ZX":
-            found.append((pid, stat[0]))
+        if stat is not None and stat.state not in "ZX":
+            found.append((pid, stat.command))
     return tuple(found)
 
 
@@ -43,9 +43,11 @@ def _cgroup_members() -> set[int]:
 
 def _descendants(root: int, lookout_pid: int) -> set[int]:
     parents: dict[int, int] = {}
+    me = _stat(root)
     for name in os.listdir("/proc"):
-        if name.isdigit() and (stat := _stat(int(name))) is not None:
-            parents[int(name)] = stat[2]
+        # What is older than we are is nobody's of ours: a script may have started it before it became the Lookout.
+        if name.isdigit() and (stat := _stat(int(name))) is not None and me is not None and stat.began >= me.began:
+            parents[int(name)] = stat.parent
     found: set[int] = set()
     for pid in parents:
         chain, at = [], pid
@@ -57,14 +59,26 @@ def _descendants(root: int, lookout_pid: int) -> set[int]:
     return found
 
 
-def _stat(pid: int) -> tuple[str, str, int] | None:
-    """The command, the state and the parent of a process (proc_pid_stat(5)), None when it is gone."""
+class _Stat:
+    """A process, as proc_pid_stat(5) has it; `began` in clock ticks since the boot."""
+
+    __slots__ = ("began", "command", "parent", "state")
+
+    def __init__(self, command: str, state: str, parent: int, began: int) -> None:
+        self.command = command
+        self.state = state
+        self.parent = parent
+        self.began = began
+
+
+def _stat(pid: int) -> _Stat | None:
+    """None when it is gone."""
     lines = _lines(f"/proc/{pid}/stat")
     if not lines:
         return None
     head, _, tail = " ".join(lines).rpartition(")")
     fields = tail.split()
-    return head.partition("(")[2], fields[0], int(fields[1])
+    return _Stat(head.partition("(")[2], fields[0], int(fields[1]), int(fields[19]))
 
 
 def _lines(path: str) -> list[str]:

@@ -9,6 +9,7 @@ import json
 import os
 import select
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,15 @@ def hold():
 
 
 # ### Below us
+
+
+def test_what_is_older_than_we_are_is_not_ours_though_our_lookout_has_started_it(program):
+    """`sh -c 'sleep 40 & exec spyglass lookout ...'`: the process that became the Lookout had a life before."""
+    older = program(ALONE)
+    time.sleep(2 / os.sysconf("SC_CLK_TCK"))  # what proc_pid_stat(5) counts in
+    lookout = os.getpid()
+    (pids,) = in_child(lambda say: say([pid for pid, _ in found(lookout_pid=lookout)]))
+    assert older.pid not in pids
 
 
 def test_a_program_that_the_app_started_is_found_with_its_name(program):
@@ -219,7 +229,7 @@ def files(monkeypatch, contents):
         if path in contents:
             return io.StringIO(contents[path])
         if path.endswith("/stat"):
-            return io.StringIO(f"{path.split('/')[2]} (cmd) S 1 1")
+            return io.StringIO(f"{path.split('/')[2]} (cmd) S 1 {' '.join('0' * 20)}")
         raise FileNotFoundError
 
     monkeypatch.setattr(strangers, "open", read, raising=False)
