@@ -113,12 +113,13 @@ class Vigil:
 
     def _watching(self, alarm: Alarm) -> Event | None:
         idle = not self._hosting and self._over(self._armed, self._settings.watch, alarm)
-        return Event.WENT_IDLE if idle else None
+        return Event.WENT_IDLE if idle and not self._kept_awake(alarm) else None
 
     def _failed(self, alarm: Alarm) -> Event | None:
         importing = self._crew.roster.current is not None
         quiet = not importing and not self._hosting and not any(True for _ in self._crew.roster.workers())
-        if quiet and self._over(self._failure.quiet_since(), self._settings.idle, alarm):
+        idle = quiet and self._over(self._failure.quiet_since(), self._settings.idle, alarm)
+        if idle and not self._kept_awake(alarm):
             return Event.WENT_IDLE
         return Event.RETRY if alarm.due(self._failure.retry_at) or self._outdated(alarm) else None
 
@@ -142,19 +143,19 @@ class Vigil:
         roster = self._crew.roster
         if not alarm.due(self._rest_until):
             return None
-        self._hurry(alarm)
         if self._hosting or roster.unsettled or roster.current is None or not roster.current.accepting:
             return None
+        self._hurry(alarm)
         seen = self._board.snapshot()
         left = self._policy.dozes_in(seen, self._armed, alarm.now)
         if left is None:
             self._look_again(self._policy.doze, seen, alarm)
         elif alarm.due(alarm.now + left):
             return Event.WENT_DOZY
-        return self._dozing(alarm)
+        return self._sleepy(seen, alarm)
 
     def _hurry(self, alarm: Alarm) -> None:
-        """While memory is short what is idle shall go sooner. Looked at only while the app is awake anyway."""
+        """While memory is short what is idle shall go sooner."""
         pressure = self.pressure
         if pressure is None or not self._settings.pressure:
             return
@@ -168,10 +169,13 @@ class Vigil:
         return (self.pressure.fd,) if self.pressure is not None and self.pressure.fd >= 0 else ()
 
     def _dozing(self, alarm: Alarm) -> Event | None:
-        """Whether the app may sleep."""
         if self._hosting:
             return None
-        seen = self._board.snapshot()
+        self._hurry(alarm)
+        return self._sleepy(self._board.snapshot(), alarm)
+
+    def _sleepy(self, seen: Snapshot, alarm: Alarm) -> Event | None:
+        """Whether the app may sleep."""
         left = self._policy.sleeps_in(seen, self._armed, self._began, alarm.now)
         if left is None or not alarm.due(alarm.now + left):
             self.kept_by = ()

@@ -31,6 +31,17 @@ def test_what_is_idle_goes_sooner_while_memory_is_short(service, word, doze, eve
     master.log.until(event)
 
 
+def test_what_dozes_sleeps_sooner_when_memory_gets_short(service, word):
+    master = service("--pressure", "--idle", "1000", "--doze", "0.1", around=HASTY)
+    with master.start(waiting="say(1)") as connection:
+        assert said(connection.read()) == [1]
+    master.log.until(" dozed")
+    take_time(0.3)
+    assert " slept " not in master.log
+    word.write_text("x")
+    master.log.until(" slept ")
+
+
 def test_what_is_in_use_stays(service, word):
     master = service("--pressure", "--idle", "1000", "--header-timeout", "60", around=HASTY)
     with master.start(waiting="say(1)") as connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
-from harness import Process, children, eventually, said
+from harness import APPS, IMPATIENT, Process, children, eventually, said, take_time
 
 SLEEP = "KEPT.append(subprocess.Popen(['sleep', '1000'])); say(KEPT[-1].pid)"
 
@@ -107,3 +107,32 @@ say(os.getpid())
     master.letters.until("kept awake by ")
     sleep.kill()
     assert master.wait() == 0
+
+
+def test_it_keeps_a_master_that_watches_because_the_template_has_died(service, wake_and_start):
+    master = service("--doze", "0.2", "--idle", "0.4", "--watch", "0.2", lookout=True)
+    process = wake_and_start(master)
+    master.letters.until("kept awake by sleep")
+    master.template.kill()
+    master.letters.until("watching, kept awake by sleep")
+    take_time(0.5)
+    assert master.process.poll() is None
+    process.kill()
+    assert master.wait() == 0
+
+
+def test_it_keeps_a_master_whose_app_is_broken(service, wake_and_start, tmp_path):
+    master = service(
+        "--idle", "0.4", "--pythonpath", str(APPS), app="from knife import *", around=IMPATIENT, lookout=True
+    )
+    process = wake_and_start(master)
+    (tmp_path / "app" / "blog.py").write_text("raise RuntimeError('broken')")
+    workers = master.workers
+    master.template.kill()
+    master.log.until("reload_failed")
+    for worker in workers:
+        worker.kill()
+    master.letters.until("answering 503), kept awake by sleep")
+    assert master.process.poll() is None
+    process.kill()
+    assert master.wait() == 69
