@@ -13,6 +13,7 @@ from spyglass_systemd.protocols.row import ACCEPTING, QUIESCING, QUIET
 from spyglass_systemd.protocols.witness import NOTE, note
 from spyglass_systemd.words.reports import (
     Accepting,
+    Declined,
     Greeted,
     Look,
     Quiesce,
@@ -198,10 +199,14 @@ class Gate:
             self._quiesce(self._number or 1, final=FINAL)
 
     def _visit(self, visitor: Visitor, fds: tuple[int, ...]) -> None:
-        if fds:  # else it did not fit into our table of descriptors (MSG_CTRUNC in recv(2)), and stays the Master's
-            listener = next(each for each in self._listeners if each.fd == visitor.listener)
+        listener = next((each for each in self._listeners if each.fd == visitor.listener), None)
+        if fds and listener is not None:
             self._visitors.append((fds[0], listener))
             self._channel.send(Welcomed(visitor.number))
+            return
+        for fd in fds:
+            os.close(fd)
+        self._channel.send(Declined(visitor.number))  # without one it did not fit into our table: MSG_CTRUNC, recv(2)
 
     def _quiesce(self, number: int, *, final: int) -> None:
         self._number, self._acked, self._final = number, False, max(self._final, final)

@@ -27,6 +27,10 @@ class Guest:
         self.worker = 0  # the number of whom it was handed to
         self.farewell: Farewell | None = None
 
+    def is_on_the_way_to(self, worker: int) -> bool:
+        """Whether it was sent to this worker, which has not said so yet."""
+        return self.state == HANDED and self.worker == worker
+
     def part(self, farewell: Farewell) -> None:
         """It is answered, and this is the end of it."""
         self.state, self.farewell, self.deadline = PARTING, farewell, farewell.until

@@ -6,35 +6,31 @@ It knows no app and no state; of HTTP only what policy/screening says of some by
 from __future__ import annotations
 
 import _socket
-import os
 import select
 import time
 
 from spyglass_systemd.backends.wsgi.farewell import Farewell
 from spyglass_systemd.policy import screening
-from spyglass_systemd.processes.guest import HANDED, LISTENING, PARTING, WAITING, Guest
+from spyglass_systemd.processes.guest import LISTENING, PARTING, WAITING, Guest
 from spyglass_systemd.processes.screen import Screen
-from spyglass_systemd.processes.usher import assign
+from spyglass_systemd.processes.usher import Usher
 from spyglass_systemd.protocols.activation import waited_for
-from spyglass_systemd.words.reports import Visitor
+from spyglass_systemd.words.reports import Welcomed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from spyglass_systemd.processes.alarm import Alarm
-    from spyglass_systemd.processes.roster import WorkerHandle
+    from spyglass_systemd.processes.roster import Generation
     from spyglass_systemd.words.listener import Lead, Listener
     from spyglass_systemd.words.options import Settings
+    from spyglass_systemd.words.reports import Declined
 
 # ### Why does the Master accept at all?
 # Because somebody listed probes that are not to wake the app, and who a connection is can be seen only in its bytes. So
 # it looks at them (MSG_PEEK) and takes none. What is a probe is answered and closed; whatever else it is goes to the
 # first worker as it came, not a byte missing, and is as good as accepted there.
-#
-# ### May a connection be lost on the way to a worker?
-# No. Its descriptor is sent over the worker's channel, and ours stays open until the worker says that it has it. When
-# the worker dies before, it is waiting again, for the next one. When no worker will come, the fuse has it.
 #
 # ### Why edge-triggered?
 # Because what was only looked at stays readable: poll(2) would return at once, for ever, for a head of which the second
@@ -48,7 +44,6 @@ if TYPE_CHECKING:
 _HELD = 64  # connections
 _FULL = 1.0  # seconds that others may wait for a place
 _SHORT = 1.0  # seconds without accepting when the process is short of descriptors
-_LOOK = 0.005  # seconds between two looks for a worker that is free
 _GONE = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 
@@ -59,18 +54,19 @@ class Lobby:
     """
 
     def __init__(self, leads: tuple[Lead, ...], settings: Settings) -> None:
-        self._leads = {lead.listener.fd: lead for lead in leads if lead.kind in ("wsgi", "asgi")}
-        self._one_kind = len({lead.kind for lead in leads}) == 1
         self.call: Callable[[], None] = lambda: None
         self._guests: dict[int, Guest] = {}
+        self._usher = Usher(self._guests)
         self._epoll = select.epoll()
         self._short_until = self._full_since = 0.0
         self.paging = False  # browsers get the waking page, so it accepts while the app wakes
         self.answered = 0
-        self._screen = Screen(settings)
+        self.adopt(leads, settings)
 
-    def adopt(self, settings: Settings) -> None:
+    def adopt(self, leads: tuple[Lead, ...], settings: Settings) -> None:
         """Go by these settings from now on."""
+        self._listeners = {lead.listener.fd: lead.listener for lead in leads if lead.kind in ("wsgi", "asgi")}
+        self._kinds = {lead.listener.fd: lead.kind for lead in leads}
         self._screen = Screen(settings)
 
     @property
@@ -87,7 +83,7 @@ class Lobby:
     def waiting(self) -> tuple[Listener, ...]:
         """The listeners by which those came who wait for the app."""
         fds = {guest.listener for guest in self._guests.values() if guest.state == WAITING}
-        return tuple(lead.listener for fd, lead in self._leads.items() if fd in fds)
+        return tuple(listener for fd, listener in self._listeners.items() if fd in fds)
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -96,7 +92,7 @@ class Lobby:
 
     def covers(self, listener: Listener) -> bool:
         """Whether connections of this listener are looked at."""
-        return listener.fd in self._leads
+        return listener.fd in self._listeners
 
     # ### Coming
 
@@ -111,7 +107,7 @@ class Lobby:
 
     def accept(self) -> None:
         """Take those who wait, up to the bound, and look at them."""
-        for fd in self._leads:
+        for fd in self._listeners:
             listener = _socket.socket(fileno=fd)
             listener.setblocking(False)  # whoever shares it may have said otherwise
             try:
@@ -180,35 +176,31 @@ class Lobby:
 
     # ### Going
 
-    def hand(self, workers: Iterable[WorkerHandle], alarm: Alarm | None = None) -> None:
-        """Give those who wait for the app to workers that may take them now."""
-        taken = {guest.worker for guest in self._guests.values() if guest.state == HANDED}
-        waiting = [
-            (guest, self._leads[guest.listener].kind) for guest in self._guests.values() if guest.state == WAITING
-        ]
-        free = [worker for worker in workers if worker.number not in taken]
+    def hand(self, generation: Generation, alarm: Alarm | None = None) -> None:
+        """Give those who wait for the app to workers of this generation that may take them now."""
+        # What it has loaded counts, and not what the next one is to load.
+        kinds = dict(zip(self._kinds, generation.spoken, strict=False)) if generation.loaded else self._kinds
         ahead = self._screen.patience is None  # who is on his way to a worker cannot be shown the waking page
-        pairs, again = assign(waiting, free, one_kind=self._one_kind, ahead=ahead)
-        for guest, worker in pairs:
-            try:
-                copy = os.dup(guest.fd)
-            except OSError:  # EMFILE: another turn
-                return
-            guest.state, guest.worker = HANDED, worker.number
-            worker.channel.send(Visitor(guest.fd, guest.listener), (copy,))
-        if again and alarm is not None:
-            alarm.due(alarm.now + _LOOK)  # the end of a request is no message
+        self._usher.hand(kinds, generation.workers.values(), alarm, ahead=ahead)
 
-    def welcomed(self, worker: int, number: int) -> None:
-        """A worker has him."""
-        guest = self._guests.get(number)
-        if guest is not None and guest.state == HANDED and guest.worker == worker:
+    def heard(self, worker: int, report: Welcomed | Declined) -> None:
+        """What a worker says of the one who was sent to it."""
+        guest = self._guests.get(report.number)
+        if guest is None or not guest.is_on_the_way_to(worker):
+            return
+        if isinstance(report, Welcomed):
             self._drop(guest)
+        else:
+            self._usher.declined(guest)
+
+    def awaits(self, worker: int) -> bool:
+        """Whether somebody is on the way to this worker."""
+        return any(guest.is_on_the_way_to(worker) for guest in self._guests.values())
 
     def bereaved(self, worker: int) -> None:
         """A worker is dead. Whom it had not welcomed waits for the next one."""
         for guest in self._guests.values():
-            if guest.state == HANDED and guest.worker == worker:
+            if guest.is_on_the_way_to(worker):
                 guest.state = WAITING
                 self.call()
 
@@ -240,7 +232,7 @@ class Lobby:
         self._full_since = self._full_since or alarm.now
         if alarm.due(self._full_since + _FULL):
             self._full_since = alarm.now
-            if waited_for(tuple(lead.listener for lead in self._leads.values())):
+            if waited_for(tuple(self._listeners.values())):
                 self.call()
             alarm.due(self._full_since + _FULL)
 

@@ -72,7 +72,8 @@ class Patience:
     def _check_template(self, generation: Generation, alarm: Alarm) -> None:
         limit = self._crew.settings.import_timeout
         if generation.released:
-            if not generation.lost and self._over(generation.born, _LEAVE, alarm):
+            leave = self._crew.settings.drain if generation.importing else _LEAVE
+            if not generation.lost and self._over(generation.born, leave, alarm):
                 offspring.send_signal(generation.pidfd, signals.KILL)  # its atexit functions do not end
         elif generation.importing and self._over(generation.born, limit, alarm):
             self._crew.hear_template(generation)  # it may have said so while we were kept from listening
@@ -134,7 +135,8 @@ class Patience:
             self._end_stuck(worker, why, witness.noted(worker.row.index), alarm)
         elif not busy:
             alarm.due(alarm.now + limit / 2)
-            if not worker.row.open or not _is_stopped(worker.pid):
+            awaited = worker.row.open or (self._crew.lobby is not None and self._crew.lobby.awaits(worker.number))
+            if not awaited or not _is_stopped(worker.pid):
                 self._stopped.pop(worker.number, None)
             elif self._over(self._stopped.setdefault(worker.number, alarm.now), limit, alarm):
                 self._crew.kill(worker, f"was stopped over request_timeout={limit:g}s, with connections open")

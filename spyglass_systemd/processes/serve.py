@@ -174,7 +174,7 @@ def _first(
         generation = template.start(1, listeners, board, settings, lobby.descriptors if lobby is not None else ())
     except OSError:  # the Master will see the connection, try again, and say why it cannot
         return None
-    worker = template.hire(generation, 1, board.rows[0])
+    template.hire(generation, 1, board.rows[0])
     if lobby is not None:
-        lobby.hand([worker])
+        lobby.hand(generation)
     return generation

@@ -44,7 +44,10 @@ class Fork(Report):
 
 
 class Stop(Report):
-    """Go: to a Template at once, to a worker that has reported quiet (its atexit functions run)."""
+    """Go: to a Template when it has forked whom it was asked for, to a worker that has reported quiet.
+
+    The functions that the app has registered with `atexit` are run.
+    """
 
     __slots__ = ()
 
@@ -129,7 +132,7 @@ class Look(Report):
 class Visitor(Report):
     """A connection that the Master has accepted on descriptor `listener` comes along; `number` is the Master's for it.
 
-    Nothing of it has been read. It is the worker's as soon as it says Welcomed.
+    Nothing of it has been read. It is the worker's as soon as it says Welcomed; while it does not, it is the Master's.
     """
 
     __slots__ = ("number", "listener")
@@ -142,6 +145,13 @@ class Visitor(Report):
 
 class Welcomed(Report):
     """This worker has the connection that came as Visitor `number`."""
+
+    __slots__ = ("number",)
+    number: int
+
+
+class Declined(Report):
+    """This worker has no descriptor left for the connection that came as Visitor `number`, or no app."""
 
     __slots__ = ("number",)
     number: int
@@ -194,29 +204,7 @@ class Said(Report):
     text: str
 
 
-_CLASSES: dict[str, type[Report]] = {
-    cls.__name__: cls
-    for cls in (
-        Fork,
-        Stop,
-        Loaded,
-        Broken,
-        Forked,
-        NotForked,
-        Reaped,
-        Quiesce,
-        Resume,
-        Look,
-        Visitor,
-        Welcomed,
-        Accepting,
-        Greeted,
-        Stirred,
-        Quiesced,
-        Retiring,
-        Said,
-    )
-}
+_CLASSES = {cls.__name__: cls for cls in Report.__subclasses__()}
 
 
 def encode(report: Report) -> bytes:

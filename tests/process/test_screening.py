@@ -506,3 +506,115 @@ def test_a_client_that_resets_while_it_is_held_costs_nothing(screened, listener,
     assert exchange(master, PROBE).status == 200
     assert not marker.exists()
     assert master.stop() == 0
+
+
+# ### Another kind of app
+
+
+def speak(tmp_path, kind, more=""):
+    """Deploy the same app as another kind."""
+    source = "from knife import *" if kind == "wsgi" else ASGI
+    (tmp_path / "app" / "blog.py").write_text(source)
+    config = tmp_path / "blog.toml"
+    config.write_text(f'app = "blog:app"\nkind = "{kind}"\npythonpath = {json.dumps(str(APPS))}\n{more}\n{RULES}')
+
+
+def reloaded(master):
+    master.signal(signal.SIGHUP)
+    master.log.until("reloaded")
+
+
+@pytest.mark.parametrize("more", ["", 'patience = "10s"'])
+def test_who_comes_when_the_app_has_become_another_kind_is_served(screened, tmp_path, more):
+    """The Master watches: it has read the settings, and the app is loaded by those of later."""
+    master = screened("--watch", "off", more=more)
+    master.start()
+    master.log.until("watching")
+    speak(tmp_path, "asgi", more)
+    assert b'"/x"' in exchange(master, b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").body
+    assert master.stop() == 0
+
+
+def test_who_rouses_an_app_that_has_become_another_kind_is_served(screened, tmp_path):
+    master = screened("--doze", "0.2", "--idle", "60", "--keepalive", "0.05")
+    with master.start(waiting="say(1)") as connection:
+        connection.read()
+    speak(tmp_path, "asgi")
+    reloaded(master)
+    master.log.until(" dozed")
+    assert b'"/x"' in exchange(master, b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").body
+    assert master.stop() == 0
+
+
+def test_who_rouses_one_of_two_apps_that_have_changed_places_is_served(service, listener, tmp_path):
+    def place(first, second):
+        names = {"a": first, "b": second}
+        tables = [f'[listeners.{name}]\napp = "{kind}:app"\nkind = "{kind}"\n' for name, kind in names.items()]
+        (tmp_path / "blog.toml").write_text(f"pythonpath = {json.dumps(str(APPS))}\n{''.join(tables)}{RULES}")
+
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "wsgi.py").write_text("from knife import *")
+    (tmp_path / "app" / "asgi.py").write_text(ASGI)
+    place("wsgi", "asgi")
+    listeners = [listener("v4"), listener("v4")]
+    options = ("--doze", "0.2", "--idle", "60", "--keepalive", "0.05", "--workers", "1")
+    master = service(*options, app="", config=tmp_path / "blog.toml", listeners=listeners, names="a:b")
+    with master.start(waiting="say(1)") as connection:
+        connection.read()
+    place("asgi", "wsgi")
+    reloaded(master)
+    master.log.until(" dozed")
+    assert b'"/x"' in exchange(master, b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").body
+    assert master.ask("say(2)", index=1) == [2]
+    assert "worker_died" not in master.log
+    assert master.stop() == 0
+
+
+# ### A worker that cannot have him
+
+
+def test_a_worker_without_a_descriptor_for_a_visitor_says_so_and_he_is_served(screened, tmp_path):
+    """The first worker has none left as it boots; whom it was sent goes to the next one."""
+    full = tmp_path / "full"
+    source = f"""
+from knife import *
+import os, resource
+from spyglass_systemd.backends.base import Gate
+receive = Gate.receive
+def receive_once_without_room(self):
+    if os.path.exists({str(full)!r}):
+        receive(self)
+        return
+    open({str(full)!r}, "w").close()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    receive(self)
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+Gate.receive = receive_once_without_room
+"""
+    master = screened("--workers", "1", "--idle", "0.5", source=source)
+    with master.start(waiting="say('served')") as connection:
+        assert said(connection.read()) == ["served"]
+    assert full.exists()
+    assert master.wait() == 0
+
+
+def test_a_worker_that_is_stopped_before_it_has_taken_a_visitor_is_replaced(screened, tmp_path):
+    stopped = tmp_path / "stopped"
+    source = f"""
+from knife import *
+import os, signal
+from spyglass_systemd.backends.base import Gate
+start = Gate.start
+def start_and_stop_once(self):
+    start(self)
+    if not os.path.exists({str(stopped)!r}):
+        open({str(stopped)!r}, "w").close()
+        os.kill(os.getpid(), signal.SIGSTOP)
+Gate.start = start_and_stop_once
+"""
+    master = screened("--request-timeout", "0.5", source=source)
+    with master.start(waiting="say('served')") as connection:
+        assert said(connection.read()) == ["served"]
+    assert stopped.exists()
+    assert master.stop() == 0

@@ -16,6 +16,7 @@ from spyglass_systemd.protocols.scoreboard import Scoreboard
 from spyglass_systemd.words.listener import AF_INET, Listener
 from spyglass_systemd.words.reports import (
     Accepting,
+    Declined,
     Greeted,
     Look,
     Quiesce,
@@ -396,7 +397,15 @@ def test_a_visitor_is_the_workers_as_soon_as_it_has_said_so(gate, master, listen
 
 def test_a_visitor_for_whom_there_is_no_descriptor_stays_the_masters(gate, master, listeners):
     master.says(gate, Visitor(7, listeners[0].fd))
-    assert master.heard() == []
+    assert master.heard() == [Declined(7)]
+    assert gate.visitors() == []
+
+
+def test_a_visitor_of_a_listener_that_is_not_ours_stays_the_masters(gate, master, visitor):
+    fd, _ = visitor
+    master.channel.send(Visitor(7, 999), (fd,))
+    master.says(gate, Look())
+    assert master.heard() == [Declined(7)]
     assert gate.visitors() == []
 
 
