@@ -15,6 +15,11 @@ def delay(failures: int, first: float = FIRST, limit: float = LIMIT, *, jitter: 
     return min(limit, first * 2.0 ** min(failures - 1, 60)) * (1.0 + jitter)
 
 
+def pause(failures: int) -> float:
+    """Seconds to wait where the first one that fails is followed at once: 0.0 after one failure in a row."""
+    return delay(failures - 1)
+
+
 def in_a_row(failures: int, lived: float, first: float = FIRST, limit: float = LIMIT) -> int:
     """How many failures in a row there are, once a process has died that `lived` seconds and came after `failures`.
 

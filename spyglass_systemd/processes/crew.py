@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import time
 
 from spyglass_systemd.backends.base import LAST_CALL, PAUSE
@@ -18,16 +17,12 @@ from spyglass_systemd.words.states import Event
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeVar
 
     from spyglass_systemd.processes.alarm import Alarm
-    from spyglass_systemd.protocols.control import Channel
     from spyglass_systemd.protocols.journal import Log
     from spyglass_systemd.protocols.scoreboard import Scoreboard
     from spyglass_systemd.words.listener import Listener
     from spyglass_systemd.words.options import Settings
-
-    _T = TypeVar("_T")
 
 
 class Crew(Workforce):
@@ -147,26 +142,6 @@ class Crew(Workforce):
 
     # ### All of them
 
-    def sources(self) -> dict[int, tuple[int, Callable[[], None]]]:
-        """What to poll for which events, and what to call."""
-        found: dict[int, tuple[int, Callable[[], None]]] = {}
-        for generation in self.roster.generations.values():
-            if generation.pidfd >= 0:
-                found[generation.pidfd] = (select.POLLIN, _bind(self.bury_template, generation))
-            self._listen_to(found, generation.channel, _bind(self.hear_template, generation))
-        for worker in self.roster.workers():
-            if worker.pidfd >= 0 and worker.died is None:
-                found[worker.pidfd] = (select.POLLIN, _bind(self.notice_death, worker))
-            self._listen_to(found, worker.channel, _bind(self.hear_worker, worker))
-        return found
-
-    @staticmethod
-    def _listen_to(
-        found: dict[int, tuple[int, Callable[[], None]]], channel: Channel, call: Callable[[], None]
-    ) -> None:
-        if not channel.closed:
-            found[channel.fileno()] = (select.POLLIN | (select.POLLOUT if channel.pending else 0), call)
-
     def dismiss_all(self, reason: str) -> None:
         """All workers may leave: they are quiet."""
         for worker in self.roster.workers():
@@ -175,14 +150,14 @@ class Crew(Workforce):
                 self.dismiss(worker)
 
     def drain(self, final: int) -> None:
-        """Let everything that is accepted be answered; what still imports is of no use to anybody."""
+        """Let everything that is accepted be answered. What still imports is of use to those in the backlog alone."""
         for generation in list(self.roster.generations.values()):
             self.hear_template(generation)  # its worker may be serving, and we have not read of it yet
-            if not generation.loaded and not generation.lost:
+            if generation.importing and (final != LAST_CALL or generation is not self.roster.current):
                 generation.released = True  # the Template only: a worker that it has forked by then has a visitor
                 offspring.send_signal(generation.pidfd, signals.KILL)
             elif final == LAST_CALL:
-                self.release(generation)  # it holds the listeners too
+                self.release(generation)  # it holds the listeners too; the worker that it was asked for comes before
         for worker in self.roster.workers():
             self.retire(worker, "stop", final)
 
@@ -196,8 +171,17 @@ class Crew(Workforce):
 
     def resize(self, by: int) -> None:
         """So many workers of each kind more, or fewer."""
-        self.want = max(1, min(self.want + by, len(self._board.rows) // 4))
+        self.aim_at(max(1, self.want + by))
         self._log.event("resized", 6, workers=self.want)
+        if self.roster.successor is not None and self.roster.successor.serves(self.want):
+            self._post(Event.SUCCESSOR_READY)  # it was waited for more of them
+
+    def aim_at(self, workers: int) -> None:
+        """So many workers of each kind, if the scoreboard has rows for two generations of them."""
+        self.want = min(workers, len(self._board.rows) // 4)
+        if self.want < workers:
+            reason = f"the scoreboard of this run has room for {self.want}; restart for more"
+            self._log.event("worker_refused", 4, reason=reason)
 
     def forget_failures(self) -> None:
         """Who has died before says nothing of those who are started now: nobody waits for them."""
@@ -245,7 +229,8 @@ class Crew(Workforce):
         staying = generation.staying(kind)
         if len(staying) < want and due(self._respawn_at):
             for _ in range(want - len(staying)):
-                self._hire(generation, kind)
+                if not self._hire(generation, kind):
+                    break
             due(time.monotonic() + patience.FORK)  # it is looked at by then
         accepting = [worker for worker in staying if worker.state == ACCEPTING]
         for worker in list(generation.workers.values()):
@@ -254,7 +239,3 @@ class Crew(Workforce):
                 self.retire(worker, worker.reason)
         for worker in accepting[want:]:
             self.retire(worker, "fewer workers wanted")
-
-
-def _bind(call: Callable[[_T], None], value: _T) -> Callable[[], None]:
-    return lambda: call(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import time
 
+from spyglass_systemd.processes import hearing
 from spyglass_systemd.processes.alarm import Alarm
 from spyglass_systemd.protocols.apps import leads
 from spyglass_systemd.words.errors import SpyglassError
@@ -29,6 +30,7 @@ else:
     from _collections import deque  # the builtin under `collections`, which is 2 ms
 
 _LAST = 1.0  # seconds for the kernel to end what has been killed
+_AWAITED = 2.0  # seconds for workers that were quiet, and are dismissed, where somebody waits for the next Master
 _DEBUG = 7  # syslog(3)
 
 # ### One loop, one queue, one table
@@ -55,6 +57,8 @@ class Loop:
         self._queue: deque[Event] = deque()
         self._alarm = Alarm()
         self._state = State.WATCHING
+        self._before: tuple[Settings, int] | None = None
+        self._awaited = False  # somebody has come whom the next Master will serve
 
     def _turn_until_asleep(self) -> None:
         self._step()
@@ -67,16 +71,26 @@ class Loop:
     def _turn_until_alone(self, deadline: float) -> None:
         """Until no process below us is left; who is there at the `deadline` is killed."""
         roster = self._crew.roster
-        for until, last in ((deadline, False), (deadline + _LAST, True)):
+        for last in (False, True):
             while roster.generations:
                 self._alarm.reset()
-                if self._alarm.due(until):
+                if Event.CONNECTION in self._queue and not self._awaited:
+                    self._awaited, deadline = True, min(deadline, self._alarm.now + _AWAITED)
+                if self._alarm.due(deadline + _LAST if last else deadline):
                     break
                 self._crew.check(self._alarm, may_fork=False, first_only=True)
                 if roster.generations:  # else there is nobody left to wait for
                     self._wait()
             if not last:
                 self._crew.kill_all("did not end")
+
+    def _depart(self) -> None:
+        """Let all below us end in order, within bounds: what is left when we exit is killed without a word."""
+        self._crew.dismiss_all(self._state.value)
+        for generation in self._crew.roster.generations.values():
+            self._crew.release(generation)
+        self._turn_until_alone(time.monotonic() + self._settings.drain)
+        self._failure.close()
 
     def _step(self) -> None:
         while self._queue:
@@ -121,7 +135,7 @@ class Loop:
 
         The poll set is made anew each turn: there are few descriptors, and what is derived cannot be stale.
         """
-        sources: dict[int, tuple[int, Callable[[], None]]] = self._crew.sources()
+        sources = hearing.sources(self._crew)
         for fd, call in self._summons.sources().items():
             sources[fd] = (select.POLLIN, call)
         sources |= self._doors()
@@ -153,6 +167,8 @@ class Loop:
     @property
     def _listening(self) -> bool:
         """Whether it is for the Master to look at the listeners: where no worker does."""
+        if self._state is State.ASLEEP:
+            return not self._awaited
         if self._state is State.FAILED:
             return self._failure.fuse is not None and self._failure.fuse.accepts(self._alarm)
         return self._state in (State.WATCHING, State.DOZING, State.QUIESCING)
@@ -162,9 +178,15 @@ class Loop:
     def _adopt(self, settings: Settings) -> None:
         """Go by these settings from now on. Raises ActivationError where they do not fit the listeners."""
         self._settings = self._crew.settings = settings
-        self._crew.want = settings.workers
+        self._crew.aim_at(settings.workers)
         self._vigil.adopt(settings)
         self._receive(settings)
+
+    def _restore(self) -> None:
+        """Go by the settings of those who serve: what was to go by later ones is of no use."""
+        if self._before is not None:
+            settings, self._crew.want = self._before
+            self._adopt(settings)
 
     def _renew(self, reread: Callable[[], Settings]) -> SpyglassError | None:
         """The same with the settings as they are now; what is wrong with them, if something is."""
@@ -183,7 +205,7 @@ class Loop:
             if lobby.waiting:
                 self._connection()
         elif crew.lobby is not None:
-            crew.lobby.adopt(settings)
+            crew.lobby.adopt(leads(settings, self._listeners), settings)
         elif settings.screen or settings.patience is not None:
             from spyglass_systemd.processes import lobby as lobbies  # noqa: PLC0415  # for those who want one
 
@@ -202,7 +224,7 @@ class Loop:
         if self._state in (State.FAILED, State.DRAINING):
             self._failure.see_off(lobby.surrender(), self._listeners, self._settings)
         elif current is not None:
-            lobby.hand(current.workers.values(), alarm)
+            lobby.hand(current, alarm)
 
     def _connection(self) -> None:
         if Event.CONNECTION not in self._queue:  # one event, however many listeners are readable

@@ -78,7 +78,9 @@ class Master(Loop):
         post = self._queue.append
         self._crew = Crew(listeners, board, settings, log, post)
         self._failure = Failure(board.path, log, trouble)
-        self._succession = Succession(self._crew, board, log, notifier, begin=self._begin, post=post)
+        self._succession = Succession(
+            self._crew, board, log, notifier, begin=self._begin, restore=self._restore, post=post
+        )
         self._vigil = Vigil(
             settings,
             listeners,
@@ -120,6 +122,7 @@ class Master(Loop):
     def _begin(self) -> Generation | SpyglassError:
         """Fork a Template with the settings as they are now, or say why that cannot be."""
         self._succession.count()
+        self._before = self._settings, self._crew.want
         try:
             self._adopt(self._reread())
             return self._crew.begin((*self._summons.descriptors, *self._failure.descriptors, *self._vigil.descriptors))
@@ -250,11 +253,3 @@ class Master(Loop):
     def _kill(self) -> None:
         self._bulletin.killed()
         self._crew.kill_all("stopped at once")
-
-    def _depart(self) -> None:
-        """Let all below us end in order, within bounds: what is left when we exit is killed without a word."""
-        self._crew.dismiss_all(self._state.value)
-        for generation in self._crew.roster.generations.values():
-            self._crew.release(generation)
-        self._turn_until_alone(time.monotonic() + self._settings.drain)
-        self._failure.close()

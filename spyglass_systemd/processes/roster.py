@@ -171,7 +171,7 @@ class Roster:
         return (
             self.successor is not None
             or any(not g.loaded and not g.lost for g in self.generations.values())
-            or any(worker.state != ACCEPTING or worker.wants_successor for worker in self.workers())
+            or any(worker.state != ACCEPTING for worker in self.workers())
         )
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from spyglass_systemd.policy import respawn
 from spyglass_systemd.processes.alarm import FOREVER
 from spyglass_systemd.protocols import footing, notice, scoreboard
 from spyglass_systemd.protocols import row as row_cells
@@ -48,7 +49,10 @@ _ERROR, _WARNING, _NOTICE = 3, 4, 5  # syslog(3)
 
 
 class Succession:
-    """`at` is when a reload that was asked for, or is needed, is to begin; `begin` forks a Template or says why not."""
+    """`at` is when a reload that was asked for, or is needed, is to begin.
+
+    `begin` reads the settings and forks a Template, or says why not; `restore` takes those settings back.
+    """
 
     def __init__(
         self,
@@ -58,6 +62,7 @@ class Succession:
         notifier: Notifier,
         *,
         begin: Callable[[], Generation | SpyglassError],
+        restore: Callable[[], None],
         post: Callable[[Event], None],
     ) -> None:
         self._crew = crew
@@ -65,6 +70,7 @@ class Succession:
         self._log = log
         self._notifier = notifier
         self._begin = begin
+        self._restore = restore
         self._post = post
         self._failures = 0
         self._trouble: SpyglassError | None = None
@@ -156,11 +162,15 @@ class Succession:
         """The new generation is of no use. Returns what broke where there is no old one to go on with."""
         roster = self._crew.roster
         successor, roster.successor = roster.successor, None
+        if successor is None and self._trouble is None:  # it served, and its Template died in the same turn
+            self.at = 0.0 if roster.current is not None and roster.current.lost else self.at
+            return None
         trouble, self._trouble = self._trouble, None
         summary, trace = trouble.summary if trouble is not None else "", ""
         if successor is not None:
             summary, trace = successor.trouble
             self._crew.discard(successor)
+        self._restore()
         text = f"{summary}\n{trace.rstrip()}" if trace else summary
         self._log.event("reload_failed", _ERROR, text)
         self._done(self._number, _EXIT_FAILED, status, text)
@@ -170,7 +180,7 @@ class Succession:
         if current.lost and self.at == FOREVER:
             # Its Template is gone, so it cannot replace its workers: it needs a successor, after a pause.
             self._failures += 1
-            self.at = time.monotonic() + self._crew.pause(self._failures)
+            self.at = time.monotonic() + respawn.pause(self._failures)
         return None
 
     def _done(self, number: int, result: int, status: str, text: str = "") -> None:

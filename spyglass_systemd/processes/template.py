@@ -159,15 +159,11 @@ class _Nursery:
     def run(self) -> None:
         self._poll.register(self._channel.fileno(), select.POLLIN)
         while not self._channel.closed:
-            for report, fds in self._channel.receive():
-                if isinstance(report, Stop):
-                    return
-                if isinstance(report, Fork) and fds:
-                    self._wanted.append((report, Channel(fds[0])))
-                elif isinstance(report, Fork):  # it did not fit into our table of descriptors: MSG_CTRUNC in recv(2)
-                    self._channel.send(NotForked(report.worker, "the app has no descriptor left"))
+            stopped = self._hear()
             while self._wanted and not self._channel.closed:  # an orphan forks nobody
                 self._fork(*self._wanted.pop(0))
+            if stopped:  # whoever was asked for before may be awaited by somebody in the backlog
+                return
             if self._children and not self._looked:  # nobody waits for this
                 self._looked = True
                 self._look()
@@ -177,6 +173,18 @@ class _Nursery:
                 if fd in self._children:
                     self._reap(fd)
             self._channel.flush()
+
+    def _hear(self) -> bool:
+        """What the Master wants; whether that was the last of it."""
+        stopped = False
+        for report, fds in self._channel.receive():
+            if isinstance(report, Stop):
+                stopped = True
+            elif isinstance(report, Fork) and fds:
+                self._wanted.append((report, Channel(fds[0])))
+            elif isinstance(report, Fork):  # it did not fit into our table of descriptors: MSG_CTRUNC in recv(2)
+                self._channel.send(NotForked(report.worker, "the app has no descriptor left"))
+        return stopped
 
     def _look(self) -> None:
         """Say what the import left open that the workers had better not share."""

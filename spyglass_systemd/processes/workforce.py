@@ -56,17 +56,18 @@ class Workforce:
 
     # ### Coming
 
-    def _hire(self, generation: Generation, kind: str = "") -> None:
+    def _hire(self, generation: Generation, kind: str = "") -> bool:
         row, reason = self._board.free_row(), "the scoreboard is full"
         try:
             if row is not None:
                 template.hire(generation, self._workers + 1, row, kind)
                 self._workers += 1
-                return
+                return True
         except OSError as error:  # EMFILE, ENFILE: somebody may close something
             reason = f"{error.strerror}"
         self._log.event("worker_refused", 4, reason=reason)
         self._respawn_at = time.monotonic() + respawn.delay(1)
+        return False
 
     def _forked(self, generation: Generation, report: reports.Forked, fds: tuple[int, ...]) -> None:
         worker = generation.workers.get(report.worker)
@@ -134,8 +135,8 @@ class Workforce:
                 self._accepting(worker, report)
             elif isinstance(report, reports.Quiesced):
                 self._quiesced(worker, report)
-            elif isinstance(report, reports.Welcomed) and self.lobby is not None:
-                self.lobby.welcomed(worker.number, report.number)
+            elif isinstance(report, (reports.Welcomed, reports.Declined)) and self.lobby is not None:
+                self.lobby.heard(worker.number, report)
             elif isinstance(report, reports.Stirred) and self.proof and report.number == self.proof.number:
                 self._post(Event.STIRRED)
             elif isinstance(report, reports.Retiring):
@@ -206,7 +207,7 @@ class Workforce:
         if worker.pidfd >= 0:
             os.close(worker.pidfd)
         how = offspring.describe(worker.status)
-        left = worker.state in (RETIRING, LEAVING) and worker.status in (0, None)
+        left = worker.state in (RETIRING, LEAVING) and worker.status in (0, None) and not worker.doomed
         if worker.pid and left:  # else it was asked for and never forked: it is nobody
             everyday = worker.reason in ("asleep", "dozing", "doze", "stop")
             self._log.event("worker_retired", 7 if everyday else 6, actor=worker.label, reason=worker.reason)
@@ -220,29 +221,27 @@ class Workforce:
         """The first one that dies is replaced at once; those that go on dying are waited for."""
         now = time.monotonic()
         self._failures = respawn.in_a_row(self._failures, now - worker.born)
-        pause = self.pause(self._failures)
+        pause = respawn.pause(self._failures)
         if worker.state == ACCEPTING:
             # The app works: it was a request that killed this one. Whoever comes next has another, and must not wait
             # for half a minute because somebody before him asked again and again for what kills.
-            pause = min(pause, self.pause(2))
+            pause = min(pause, respawn.pause(2))
             for other in self.roster.workers():
                 if other.state == ACCEPTING and other.kind == worker.kind:
                     other.channel.send(reports.Look())
         self._respawn_at = now + pause
         if self.proof is not None:
             self._post(Event.STIRRED)
-        alike = [other for other in generation.accepting if other.kind == worker.kind]
-        if worker.state != BOOTING or alike or generation.lost or generation.trouble[0]:
+        if worker.state != BOOTING or generation.lost or generation.trouble[0]:
             return
-        if worker.trouble[0] or self._failures >= _BOOT_FAILURES:
+        if any(other.kind == worker.kind for other in generation.accepting):
+            # No more will come, as at a wake; it may be the old ones who have what the others lack.
+            if generation is self.roster.successor and generation.serves() and self._failures >= _BOOT_FAILURES:
+                self._post(Event.SUCCESSOR_READY)
+        elif worker.trouble[0] or self._failures >= _BOOT_FAILURES:
             died = f"{self._failures} workers in a row died before they could accept: {how}"
             generation.trouble = worker.trouble if worker.trouble[0] else (died, "")
             self.break_off(generation)
-
-    @staticmethod
-    def pause(failures: int) -> float:
-        """Seconds to wait after so many failures in a row: none after the first."""
-        return respawn.delay(failures - 1)
 
     def break_off(self, generation: Generation) -> None:
         """Say once that a generation is of no use, if anybody counts on it."""

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from spyglass_systemd.processes import hearing
 from spyglass_systemd.processes import patience as module
 from spyglass_systemd.processes.alarm import Alarm
 from spyglass_systemd.processes.crew import Crew
@@ -70,7 +71,7 @@ class World:
 
     def turn(self, timeout_ms=50.0):
         """All that is ready has its say, as in Master._wait."""
-        sources = self.crew.sources()
+        sources = hearing.sources(self.crew)
         poll = select.poll()
         for fd, (events, _) in sources.items():
             poll.register(fd, events)

@@ -7,9 +7,10 @@ import re
 import signal
 
 import pytest
-from harness import Process, descriptors, eventually, said, take_time, wait_at
+from harness import IMPATIENT, Process, children, descriptors, eventually, said, take_time, wait_at
 from visitors import Visitors
 
+from spyglass_systemd.protocols import row as row_cells
 from spyglass_systemd.protocols import scoreboard
 
 APP = """
@@ -388,3 +389,136 @@ def test_a_configuration_that_is_broken_is_the_reason(service, tmp_path):
     assert "is not TOML" in error(master)
     path.write_text('app = "knife:app"\n')
     assert asked(master) == 0
+
+
+# ### A new generation that is not whole
+
+PLACES = """
+import fcntl, os
+HELD = []
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        for number in range(int(open({directory!r} + "/places").read())):
+            place = open(f"{directory}/place{{number}}", "w")
+            try:
+                fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            HELD.append(place)
+            break
+        else:
+            await send({{"type": "lifespan.startup.failed", "message": "too many clients"}})
+            return
+        await send({{"type": "lifespan.startup.complete"}})
+        await receive()
+        await send({{"type": "lifespan.shutdown.complete"}})
+        return
+    await send({{"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]}})
+    await send({{"type": "http.response.body", "body": b"v2 a"}})
+"""
+
+
+@pytest.fixture
+def places(service, tmp_path):
+    """Makes a service of which each worker takes one of so many places as it boots, as of a database's connections."""
+
+    def places(count, *options, **more):
+        (tmp_path / "places").write_text(str(count))
+        app = PLACES.format(directory=str(tmp_path))
+        return service("--kind", "asgi", *options, app=app, around=IMPATIENT, **more)
+
+    return places
+
+
+def test_a_reload_of_which_only_some_workers_boot_takes_over(places):
+    """The old workers have two of three places, and the second of the new ones never boots while they do."""
+    master = wake(places(3, "--idle", "1"))
+    assert asked(master) == 0
+    becomes(master, "v2")
+    master.all_accept(2)
+    assert master.wait() == 0
+
+
+def test_what_is_mended_after_such_a_reload_is_loaded(service, deploy, tmp_path):
+    (tmp_path / "places").write_text("1")
+    master = wake(service("--kind", "asgi", app=version_async(1), around=IMPATIENT))
+    deploy(PLACES.format(directory=str(tmp_path)))
+    assert asked(master) == 0
+    deploy(version_async(3))
+    assert asked(master) == 0
+    becomes(master, "v3")
+
+
+def test_an_app_whose_worker_cannot_be_replaced_sleeps(places):
+    master = places(2, "--idle", "1", "--max-requests", "1")
+    with master.start(waiting="") as connection:
+        assert connection.read().status == 200
+    master.log.until("too many clients")
+    assert master.wait() == 0
+    assert "slept" in master.log
+
+
+def test_a_reload_to_more_workers_than_there_is_room_for_takes_as_many_as_there_is(service, tmp_path):
+    path = tmp_path / "knife.toml"
+    path.write_text('app = "knife:app"\nworkers = 1\n')
+    master = service("--idle", "1", config=path)
+    with master.start(waiting="say(1)") as connection:
+        connection.read()
+    master.all_accept(1)
+    path.write_text('app = "knife:app"\nworkers = 70\n')
+    assert asked(master) == 0
+    assert "restart for more" in master.log.until("worker_refused")
+    master.all_accept(16)
+    assert master.log.count("worker_refused") == 1
+    assert master.wait() == 0
+
+
+def test_a_reload_that_waits_for_a_worker_less_takes_over_when_one_less_is_wanted(places):
+    master = wake(places(3, "--idle", "1h"))
+    number = master.board()[0][scoreboard.H_RELOADS]
+    master.signal(signal.SIGHUP)
+    eventually(
+        lambda: [row["state"] for row in master.rows()].count(row_cells.ACCEPTING) == 3, "the first one is there"
+    )
+    master.signal(signal.SIGTTOU)
+    eventually(lambda: reload_header(master) == (number + 1, 0), "a reload that is done")
+
+
+def test_a_reload_that_failed_leaves_the_settings_as_they_were(service, tmp_path):
+    path = tmp_path / "knife.toml"
+    path.write_text('app = "knife:app"\nworkers = 1\nidle = "1h"\n')
+    master = service(config=path)
+    with master.start(waiting="say(1)") as connection:
+        connection.read()
+    master.all_accept(1)
+    path.write_text('app = "nobody:app"\nworkers = 3\nidle = "0.2s"\nkeepalive = "0.1s"\n')
+    assert asked(master) == 69
+    take_time(0.5)
+    master.all_accept(1)
+    assert master.stop() == 0
+
+
+def test_a_new_template_that_dies_when_its_workers_have_come_is_followed_by_another(service, deploy, tmp_path):
+    """The Master hears of both in one turn."""
+    held = tmp_path / "held"
+    master = wake(service(app=version(1)))
+    (old,) = children(master.pid)
+    deploy(
+        f"{version(2)}\nimport time\ndef held(): return os.path.exists({str(held)!r})\n"
+        "os.register_at_fork(after_in_child=lambda: [time.sleep(0.01) for _ in iter(held, False)])\n"
+    )
+    held.touch()
+    master.signal(signal.SIGHUP)
+    new = eventually(lambda: [pid for pid in children(master.pid) if pid != old])[0]
+    eventually(lambda: len(children(new)) == 2, "both are forked")
+    take_time(0.3)  # the Master has heard of that
+    master.signal(signal.SIGSTOP)
+    held.unlink()
+    eventually(lambda: [row["state"] for row in master.rows()] == [row_cells.ACCEPTING] * 4, "and both accept")
+    Process(new).kill()
+    master.signal(signal.SIGCONT)
+    becomes(master, "v2")
+    master.all_accept(2)
+    assert "reload_failed" not in master.log
+    assert master.stop() == 0

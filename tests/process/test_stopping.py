@@ -6,7 +6,7 @@ import os
 import signal
 
 import pytest
-from harness import AROUND, eventually, said, slow_to_come, take_time, wait_at
+from harness import APPS, AROUND, eventually, said, slow_to_come, take_time, wait_at
 
 HALF, OTHER_HALF = b"POST / HTTP/1.1\r\nHost: te", b"st\r\nContent-Length: 6\r\nConnection: close\r\n\r\nsay(7)"
 
@@ -259,3 +259,22 @@ late = Late()
     with master.start(waiting="say(1)") as connection:
         connection.read()
     assert master.wait() == 0
+
+
+def test_who_comes_while_it_leaves_waits_for_no_thread_of_the_app(service):
+    """`drain` is for those who were accepted, and all of them are answered."""
+    app = """
+import os, threading, time
+from knife import *
+os.register_at_fork(after_in_child=lambda: threading.Thread(target=time.sleep, args=(1000,)).start())
+"""
+    master = service("--idle", "0.3", "--drain", "1000", "--pythonpath", str(APPS), app=app)
+    with master.start(waiting="say(1)") as connection:
+        assert said(connection.read()) == [1]
+    master.log.until("slept")
+    with master.connect().ask("say(2)") as connection:
+        assert master.wait() == 0
+        master.start()
+        assert said(connection.read()) == [2]
+    master.signal(signal.SIGQUIT)
+    master.wait()

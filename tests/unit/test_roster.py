@@ -150,8 +150,12 @@ def test_a_worker_in_any_other_state_unsettles_it(roster, state):
     assert roster.unsettled
 
 
-def test_a_worker_that_is_to_be_replaced_unsettles_it(roster):
-    a_worker(a_generation(roster), 1).wants_successor = True
+def test_a_worker_that_is_to_be_replaced_does_not_unsettle_it_while_no_other_boots(roster):
+    """Its successor may never come."""
+    generation = a_generation(roster)
+    a_worker(generation, 1).wants_successor = True
+    assert not roster.unsettled
+    a_worker(generation, 2, BOOTING)
     assert roster.unsettled
 
 
