@@ -194,6 +194,8 @@ class Workforce:
         generation = self.roster.generations.get(worker.generation)
         if generation is not None and generation.lost:  # none: its Template told in this very turn, and is dead too
             self.bury(worker)
+            if generation is self.roster.current and not generation.workers:
+                self._post(Event.TEMPLATE_LOST)  # nobody is left who serves: the next one must come now
 
     def bury(self, worker: WorkerHandle) -> None:
         generation = self.generation_of(worker)

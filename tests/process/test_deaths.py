@@ -6,7 +6,7 @@ import os
 import signal
 
 import pytest
-from harness import AROUND, IMPATIENT, Process, eventually, said, slow_to_come, take_time, wait_at
+from harness import APPS, AROUND, IMPATIENT, Process, eventually, said, slow_to_come, take_time, wait_at
 
 SEGFAULT = "import ctypes; ctypes.string_at(0)"
 
@@ -200,6 +200,27 @@ def test_a_template_that_dies_again_and_again_does_not_end_the_service_of_its_wo
     for worker in old:
         assert worker.wait()
     assert master.request().status == 200
+
+
+def test_when_the_last_worker_of_a_lost_template_dies_the_next_ones_come_at_once(service, tmp_path):
+    """It was to be tried again in a thousand seconds, while the old workers served on."""
+    patient = AROUND.format(
+        before="from spyglass_systemd.policy import respawn; respawn.pause = lambda _: 1e3", after=""
+    )
+    master = service(
+        "--workers", "1", "--idle", "1h", "--pythonpath", str(APPS), app="from knife import *", around=patient
+    )
+    with master.start(waiting="say(1)") as connection:
+        connection.read()
+    (worker,) = master.workers
+    blog = tmp_path / "app" / "blog.py"
+    blog.write_text("raise RuntimeError('broken since')")
+    master.template.kill()
+    master.log.until("reload_failed")
+    blog.write_text("from knife import *")
+    worker.kill()
+    assert master.ask("say(2)") == [2]
+    assert master.stop() == 0
 
 
 # ### The Master
