@@ -7,9 +7,13 @@ import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from spyglass_systemd.tools.places import of_system
+from spyglass_systemd.tools.wanted import read
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "spyglass_systemd"
@@ -165,6 +169,14 @@ def test_a_document_names_only_files_that_are_there(path):
     claimed = [w.removeprefix("./") for w in words if w.partition("/")[0] in folders or w.startswith("./")]
     missing = [c for c in claimed if not any(ROOT.glob(c.rstrip("/"))) and not {"*", "N", "X"} & set(c)]
     assert missing == []
+
+
+@pytest.mark.parametrize("path", [path for path in DOCUMENTS if "```toml" in path.read_text()], ids=name)
+def test_what_a_document_prints_for_a_sites_file_is_taken_as_it_stands(path, tmp_path):
+    site = replace(of_system(), config=tmp_path).site("blog")
+    for block in re.findall(r"^```toml\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL):
+        site.config.write_text(block if block.startswith("app =") else f'app = "blog:app"\n{block}')
+        assert read(site)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
