@@ -22,10 +22,10 @@ SIZE = 100 * MEGABYTE
 FLAT = 8 * 1024  # KiB that a worker may grow by for a body of SIZE
 
 COMMANDS = [
-    pytest.param(line.split(maxsplit=2)[2], id=f"{readme.parent.name}-{line.split()[-1]}")
+    pytest.param(line.split(maxsplit=1)[1], id=f"{readme.parent.name}-{line.split()[-1]}")
     for readme in sorted(EXAMPLES.glob("*/README.md"))
     for line in readme.read_text().splitlines()
-    if line.startswith("    spyglass lookout ")
+    if line.startswith("    spyglass ")
 ]
 FRAMEWORKS = {"flask_app": "app:app", "django_app": "wsgi:application"}
 
@@ -91,8 +91,15 @@ def run(tmp_path):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_example_runs_as_its_readme_says(run, command):
-    arguments = shlex.split(re.sub(r"--listen 8000\b", "", command))
-    response = run(*arguments).request("GET", "/")
+    words = shlex.split(command)
+    assert words[:3] == ["lookout", "--listen", "8000"]
+    running = run(*words[3:])
+    if "raw_echo" in command:
+        with running.connect() as connection:
+            connection.sendall(b"hello\n")
+            assert connection.recv(6) == b"hello\n"
+        return
+    response = running.request("GET", "/")
     assert response.status == 200
     assert response.read().startswith(b"Hello")
 
