@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spyglass_systemd.tools.places import Places, Site
+    from spyglass_systemd.tools.wanted import Wanted
 
 
 @contextlib.contextmanager
@@ -47,8 +48,7 @@ class Enabling:
         self.site = site
         self.wanted = read(site)
         self.listening = listening(self.wanted)
-        texts = dropins(self.wanted, surroundings.program(self.wanted))
-        self.change = Change(dict.fromkeys(ours(site)) | texts)
+        self.change = due(self.wanted)
         self.remarks = checks.check(self.wanted)
         self._manager = manager_of(site)
         self._units = [unit.unit for unit in self.listening]
@@ -136,6 +136,14 @@ def disable(site: Site) -> bool:
     with contextlib.suppress(ManagerError):  # not loaded any more
         manager.do("reset-failed", "--", *units, site.service)
     return True
+
+
+def due(wanted: Wanted) -> Change:
+    """What becomes of the drop-ins when a site is enabled; nothing where they are as its file has them.
+
+    Raises ConfigError for what systemd could not listen on.
+    """
+    return Change(dict.fromkeys(ours(wanted.site)) | dropins(wanted, surroundings.program(wanted)))
 
 
 def ours(site: Site) -> list[Path]:
