@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 # they were written for. `systemd-run` adds our own terminal or pipes.
 #
 # The program stands in that drop-in, too, behind env(1): systemd-run would look it up on the PATH of whoever calls, and
-# replace variables in its arguments; the `:` forbids systemd the latter, and env(1) has the PATH of the app.
+# replace variables in its arguments; the `:` forbids systemd the latter, and env(1) has the PATH of the app. Around it
+# is a shell, for the status: systemd takes an end by SIGTERM or SIGINT for a success, and forgets the number of any
+# other signal. The shell says 128 and the signal; what it is sent itself it leaves to the program.
 #
 # ### And while the app is awake?
 # Then two services have the dynamic user `spyglass-NAME`, which systemd shares between them, and one state directory.
@@ -61,6 +63,7 @@ _OF_THE_SERVICE = (  # the settings that are not part of the sandbox begin like 
     "Type",
     "Watchdog",
 )
+_SHELL = 'trap : HUP INT QUIT TERM; /usr/bin/env -- "$@"; exit $?'
 _KEPT = ("ExecPaths", "ExecSearchPath")  # which do not say what is run
 _CAUSES = {  # the statuses by which systemd says that it could not make the sandbox, systemd.exec(5)
     200: ("the working directory cannot be entered", "is `chdir` there, and may the app's user enter it?"),
@@ -148,7 +151,7 @@ def drop_in(
         *([("WorkingDirectory", unitfile.literal(directory))] if directory else []),
         *[("Environment", unitfile.argument(f"{key}={value}")) for key, value in environment.items()],
         ("ExecStart", ""),
-        ("ExecStart", f":/usr/bin/env -- {' '.join(map(unitfile.argument, words))}"),
+        ("ExecStart", f":/bin/sh -c {' '.join(map(unitfile.argument, (_SHELL, 'sh', *words)))}"),
     ]
     made = [*lines, *(("Service", key, value) for key, value in more)]
     return unitfile.write(made, "For one run of a program; it is removed when that ends.")

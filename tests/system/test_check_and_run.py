@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 from sites import NEVER, QUICK
@@ -12,6 +13,8 @@ pytestmark = pytest.mark.long
 PYTHON = "/opt/venv/bin/python"
 OF_DEBIAN = ("python3", "-m", "venv", "--without-pip", "--system-site-packages")  # sees our package for Debian's Python
 WSGI = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'ok']\n"
+# A reader for pty.spawn that types Ctrl-C when the program has begun.
+TYPES_CTRL_C = "lambda fd: (lambda said: (b'begun' in said and os.write(fd, b'\\x03'), said)[1])(os.read(fd, 1024))"
 WHO = "import json, os; print(json.dumps([os.getuid(), os.getcwd(), os.environ['PATH'].split(':')[0]]))"
 
 
@@ -60,6 +63,21 @@ def test_the_status_and_both_streams_are_passed_on(site):
     )
     assert (done.code, done.out, done.err) == (7, "from here", "bad")
     assert in_place(app, "no-such-program", check=False).code == 127
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["HUP", "INT", "QUIT", "KILL", "SEGV", "TERM"])
+def test_a_command_that_a_signal_ends_has_the_status_that_a_shell_gives_it(site, name):
+    app = site()
+    assert in_place(app, "sh", "-c", f"kill -{name} $$", check=False).code == 128 + signal.Signals[f"SIG{name}"]
+
+
+@pytest.mark.long
+def test_a_command_on_a_terminal_that_is_interrupted_there_is_no_success(site):
+    app = site()
+    words = ["spyglass", "run", app.name, "--", "sh", "-c", "echo begun; exec sleep 60"]
+    types = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:], " + TYPES_CTRL_C + ")))"
+    assert app.machine.run("python3", "-c", types, *words, check=False).code == 130
 
 
 @pytest.mark.long

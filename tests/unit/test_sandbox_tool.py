@@ -76,7 +76,7 @@ def test_a_drop_in_runs_a_program_last_of_all():
         "WorkingDirectory=/srv/50%%",
         'Environment="A=2 %%"',
         "ExecStart=",
-        'ExecStart=:/usr/bin/env -- "echo" "$A"',
+        r'ExecStart=:/bin/sh -c "trap : HUP INT QUIT TERM; /usr/bin/env -- \"$@\"; exit $?" "sh" "echo" "$A"',
     ]
 
 
