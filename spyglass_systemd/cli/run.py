@@ -30,10 +30,11 @@ def command(site: Site, *, words: tuple[str, ...]) -> int:
     not woken. One that is awake shares its directory in /var/lib with COMMAND, but not its /tmp.
     """
     asked = wanted.read(site)
-    done = surroundings.sandbox_of(asked).run(
+    box = surroundings.sandbox_of(asked)
+    done = box.run(
         words or _SHELL, environment=surroundings.environment(asked), directory=surroundings.directory(asked)
     )
-    what, hint = sandbox.cause(done.returncode)
+    what, hint = sandbox.cause(done.returncode, box)
     if what:  # or it is the program's own status
         sys.stderr.write(f"spyglass: status {done.returncode}; of systemd it means: {what}\n  {hint}\n")
     return done.returncode

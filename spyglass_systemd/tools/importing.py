@@ -60,13 +60,12 @@ def _trial(wanted: Wanted) -> list[str]:
     """What the trial says of an app that loads. Raises AppError or ConfigError for one that does not."""
     site = wanted.site
     program = [wanted.interpreter, *surroundings.program(wanted)]
+    box = surroundings.sandbox_of(wanted)
     with _leaving_nothing(site):
-        done = surroundings.sandbox_of(wanted).run(
-            [*program, "trial", f"--config={site.config}", f"--name={site.name}"], capture=True
-        )
+        done = box.run([*program, "trial", f"--config={site.config}", f"--name={site.name}"], capture=True)
     if done.returncode == 0 and done.stdout:
         return _clean(done.stdout)
-    what, hint = sandbox.cause(done.returncode)
+    what, hint = sandbox.cause(done.returncode, box)
     if what:
         raise ConfigError(f"the sandbox of {site.name} cannot be entered: {what} (status {done.returncode})", hint=hint)
     said = _clean(done.stderr)

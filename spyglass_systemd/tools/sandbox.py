@@ -69,8 +69,8 @@ _CAUSES = {  # the statuses by which systemd says that it could not make the san
     200: ("the working directory cannot be entered", "is `chdir` there, and may the app's user enter it?"),
     203: ("the program cannot be executed", "is it there, and may the app's user execute it?"),
     208: ("there is no such input", ""),
-    216: ("there is no such group", ""),
-    217: ("there is no such user", "make it (`adduser --system NAME`), or take `user` out of the file"),
+    216: ("there is no group", ""),
+    217: ("there is no user", ""),
     226: ("the sandbox cannot be set up", "does a drop-in for the service name a path that is not there?"),
     233: ("a runtime directory cannot be made", ""),
     238: ("the state directory cannot be made", ""),
@@ -78,6 +78,8 @@ _CAUSES = {  # the statuses by which systemd says that it could not make the san
     240: ("the log directory cannot be made", ""),
     243: ("the credentials cannot be read", "is the file of each `credentials` there?"),
 }
+
+_ACCOUNTS = {216: ("Group", "addgroup --system"), 217: ("User", "adduser --system --group")}
 
 
 def settings(lines: Iterable[Line]) -> list[Line]:
@@ -157,9 +159,15 @@ def drop_in(
     return unitfile.write(made, "For one run of a program; it is removed when that ends.")
 
 
-def cause(status: int) -> tuple[str, str]:
+def cause(status: int, box: Sandbox) -> tuple[str, str]:
     """What systemd means by this status of a service that it could not start, and what to try; ("", "") for none."""
-    return _CAUSES.get(status, ("", ""))
+    what, hint = _CAUSES.get(status, ("", ""))
+    if status in _ACCOUNTS:
+        key, make = _ACCOUNTS[status]
+        name = last(box.lines, key).replace("%i", box.site.name)
+        what = f"{what} {name or 'of that name'}"
+        hint = f"`{make} {name or 'NAME'}` makes one; which file says {key}= shows `systemctl cat {box.site.service}`"
+    return what, hint
 
 
 def of_service(site: Site, file: str = "", draft: Iterable[Line] = ()) -> Sandbox:

@@ -28,6 +28,8 @@ def tried(places, monkeypatch):
 
     def tried(code=0, out="", err="", during=lambda: None):
         class Box:
+            site, lines = places.site("blog"), ()
+
             def run(self, words, *, capture):
                 assert capture
                 assert words[-3:] == ["trial", "--config=/etc/spyglass/blog.toml", "--name=blog"]

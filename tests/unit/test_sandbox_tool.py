@@ -114,5 +114,15 @@ def test_a_unit_that_is_not_there_or_cannot_be_read_is_told_of(tmp_path, monkeyp
 
 
 def test_a_status_of_systemd_has_a_meaning():
-    assert sandbox.cause(200)[0] == "the working directory cannot be entered"
-    assert sandbox.cause(69) == ("", "")
+    assert sandbox.cause(200, sandbox.Sandbox(BLOG, ()))[0] == "the working directory cannot be entered"
+    assert sandbox.cause(69, sandbox.Sandbox(BLOG, ())) == ("", "")
+
+
+def test_a_user_or_group_that_is_missing_is_named_with_who_asks_for_it():
+    box = sandbox.Sandbox(BLOG, (("Service", "User", "ada"), ("Service", "User", "of-%i")))
+    cure = "which file says User= shows `systemctl cat spyglass@blog.service`"
+    assert sandbox.cause(217, box) == (
+        "there is no user of-blog",
+        f"`adduser --system --group of-blog` makes one; {cure}",
+    )
+    assert sandbox.cause(216, box)[0] == "there is no group of that name"

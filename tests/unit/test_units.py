@@ -107,3 +107,8 @@ def test_a_drop_in_says_what_it_is_for(path):
     first = path.read_text().splitlines()[0]
     assert first.startswith(("# Tighter: ", "# Looser: ", "# For systemd 25"))
     assert settings(path)
+
+
+@pytest.mark.parametrize("path", DROPINS, ids=name)
+def test_no_drop_in_says_who_the_app_is_because_the_file_of_options_does(path):
+    assert not {"User", "Group", "DynamicUser"} & {key for _, key, _ in settings(path)}
