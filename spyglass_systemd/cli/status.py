@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from spyglass_systemd.tools.places import Places
+    from spyglass_systemd.tools.places import Places, Site
     from spyglass_systemd.tools.status import Status
 
 _COLOURS = {
@@ -49,7 +49,7 @@ def command(places: Places, name: str | None, *, as_json: bool) -> int:
     The exit code is 0 where all is well, asleep or awake; 3 where nobody listens for the site; 69 where the app fails,
     or nobody can reach it. Of all sites it is 69 where one of them has that, else 0.
     """
-    found = status.look([places.known(name)] if name else places.sites())
+    found = status.look(_asked_for(places, name))
     codes = [one.condition.code for one in found]
     if as_json:
         told = [_as_json(one) for one in found]
@@ -59,10 +59,19 @@ def command(places: Places, name: str | None, *, as_json: bool) -> int:
     elif found:
         _show_all(console(), found)
     else:
-        sys.stdout.write(f"There is no site: no file in {places.config}. `spyglass new` makes one.\n")
+        make = f"spyglass new NAME APP{' --user' if places.user else ''}"
+        sys.stdout.write(f"There is no site: no file in {places.config}. `{make}` makes one.\n")
     if name:
         return codes[0]
     return condition.FAILED if condition.FAILED in codes else condition.FINE
+
+
+def _asked_for(places: Places, name: str | None) -> list[Site]:
+    """The one, or all; one whose file is gone is a site as long as somebody listens for it."""
+    if not name:
+        return sorted([*places.sites(), *status.orphans(places)], key=lambda site: site.name)
+    site = places.site(name)
+    return [site if not site.config.exists() and site in status.orphans(places) else places.known(name)]
 
 
 def _show(out: Console, one: Status) -> None:
@@ -82,7 +91,7 @@ def _details(one: Status) -> Iterator[tuple[str, str]]:
     for listener in listeners:
         yield "listens on", listener.address + ("" if listener.active else " (not now)")
     if any(listener.active for listener in listeners) and not one.enabled:
-        yield "", "not after the next boot: `spyglass enable` makes it stay"
+        yield "", f"not after the next boot: `spyglass enable {one.typed}` makes it stay"
     for reason in one.stays:
         yield "stays up", reason
     if one.condition.pid:

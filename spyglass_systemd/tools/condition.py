@@ -65,12 +65,13 @@ def judge(
     board: Board | None,
     *,
     systemctl: str,
+    typed: str,
     is_there: Callable[[str], bool],
 ) -> Condition:
     """From the properties of the socket units, by name, the first one first, and of the service.
 
-    `board` is the scoreboard, if the app has one. `systemctl` is how it is called for these units. `is_there` tells
-    whether a path has a socket.
+    `board` is the scoreboard, if the app has one. `systemctl` is how it is called for these units, `typed` names
+    the site behind a verb of ours. `is_there` tells whether a path has a socket.
     """
     listeners = tuple(_listeners(sockets, is_there))
     state, since = _state(sockets, service, board)
@@ -85,7 +86,7 @@ def judge(
         code=FAILED if faulty else FINE if active else NOT_LISTENING,
         pid=_number(service["MainPID"]) or 0,
         memory=_number(service["MemoryCurrent"]),
-        trouble=(*deaf, *_ended(state, service), *_stale(service, systemctl)),
+        trouble=(*deaf, *_ended(state, service, typed), *_stale(service, systemctl)),
         listeners=listeners,
     )
 
@@ -151,11 +152,11 @@ def _closed(sockets: Mapping[str, Mapping[str, str]], systemctl: str) -> list[tu
     ]
 
 
-def _ended(state: str, service: Mapping[str, str]) -> list[tuple[str, str]]:
+def _ended(state: str, service: Mapping[str, str], typed: str) -> list[tuple[str, str]]:
     if state == CRASHED:
         return [(f"its last run ended badly: {service['Result']}", "the next connection starts it anew")]
     if state == RESTARTING:
-        return [(f"it ended badly and is started again: {service['Result']}", "`spyglass logs` says why")]
+        return [(f"it ended badly and is started again: {service['Result']}", f"`spyglass logs {typed}` says why")]
     return []
 
 

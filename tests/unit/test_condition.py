@@ -54,7 +54,9 @@ def board(tmp_path):
 
 def judged(*, sockets=None, board=None, there=True, **of_service):
     found = {SOCKET: socket()} if sockets is None else sockets
-    return judge(found, service(**of_service), board, systemctl="systemctl", is_there=lambda _: there)
+    return judge(
+        found, service(**of_service), board, systemctl="systemctl", typed="blog --user", is_there=lambda _: there
+    )
 
 
 UP = {"ActiveState": "active", "SubState": "running", "MainPID": str(PID), "StateChangeTimestampMonotonic": "9000000"}
@@ -170,3 +172,8 @@ def test_its_last_words_are_not_about_now():
 @pytest.mark.parametrize("text", ["", "[not set]", "18446744073709551615", "-1", "\u0663"])
 def test_what_is_no_number_is_none(text):
     assert judged(MemoryCurrent=text).memory is None
+
+
+def test_a_cure_can_be_typed_as_it_is_printed():
+    found = judged(ActiveState="activating", SubState="auto-restart", Result="exit-code")
+    assert found.trouble[0][1] == "`spyglass logs blog --user` says why"

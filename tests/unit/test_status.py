@@ -33,6 +33,8 @@ class Manager:
 
     def __call__(self, command):
         assert command[:2] == ["systemctl", "--user"]
+        if "list-units" in command:
+            return SimpleNamespace(returncode=0, stdout="".join(f"{name} more\n" for name in self.units), stderr="")
         assert "show" in command
         names = command[command.index("--") + 1 :]
         wanted = next(word for word in command if word.startswith("--property="))[len("--property=") :].split(",")
@@ -104,6 +106,7 @@ def test_no_site_at_all_is_said(shown):
     code, out = shown()
     assert code == 0
     assert out.startswith("There is no site: no file in ")
+    assert out.endswith(". `spyglass new NAME APP --user` makes one.\n")
     assert shown("--json") == (0, "[]\n")
 
 
@@ -174,10 +177,33 @@ def test_a_site_that_nobody_listens_for_is_3(site, shown, manager):
     assert shown()[0] == 0
 
 
+def test_one_that_nobody_listens_for_shows_where_its_file_has_it_listen(site, shown, manager):
+    made = site(listen=["8000", "admin=unix:/run/admin.sock"])
+    manager.units[made.socket]["ActiveState"] = "inactive"
+    out = "blog: off\n  listens on 127.0.0.1:8000 (not now)\n  listens on /run/admin.sock (not now)\n"
+    assert shown("blog") == (3, out)
+    made.config.write_text('app = "blog:app"\nlisten = "example.org:80"\n')  # which systemd cannot
+    assert shown("blog") == (3, f"blog: off\n  listens on {made.path} (not now)\n")
+
+
+def test_one_that_listens_though_its_file_is_gone_is_shown_with_what_ends_that(site, shown, manager):
+    made = site()
+    site("shop")
+    made.config.unlink()
+    manager.units["spyglass@Odd.socket"] = {"ActiveState": "active"}  # no site of ours
+    code, out = shown("blog")
+    assert code == 0
+    said = f"its file {made.config} is gone, and its units listen on"
+    assert out == f"{said}\n  spyglass disable blog --user\nblog: asleep\n  listens on {made.path}\n"
+    assert re.split(r"  +", shown()[1].splitlines()[1].strip()) == ["blog", "asleep", said]
+    manager.units[made.socket]["ActiveState"] = "inactive"
+    assert [line.split()[0] for line in shown()[1].splitlines()] == ["SITE", "shop"]
+
+
 def test_one_that_is_only_started_says_that_a_boot_ends_it(site, shown, manager):
     made = site()
     manager.units[made.socket]["UnitFileState"] = "disabled"
-    assert "not after the next boot" in shown("blog")[1]
+    assert "not after the next boot: `spyglass enable blog --user`" in shown("blog")[1]
 
 
 def test_a_file_that_is_broken_hides_nothing_else(site, shown):
