@@ -61,6 +61,8 @@ def command(site: Site, *, follow: bool, events: bool, app: bool, since: float |
         for entry in logs.read(site, sources=sources, since=since, last=last, follow=follow):
             found = True
             _show(out, entry)
+    except BrokenPipeError:  # of whom we write to
+        raise
     except OSError as error:
         raise ManagerError(f"the journal cannot be read: {error.strerror}") from None
     if not found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from spyglass_systemd.words.errors import SpyglassError, UsageError
@@ -22,7 +21,9 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # `spyglass logs blog | head`: who reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python says so once more at its end
+        from spyglass_systemd.cli import streams  # noqa: PLC0415  # one verb is run, one is imported
+
+        streams.silence()
         return NO_READER
     except Exception:  # noqa: BLE001  # a bug: its traceback and an exit code that says so
         sys.excepthook(*sys.exc_info())
@@ -35,7 +36,7 @@ def _run(words: list[str]) -> int:
     if verb in {"serve", "lookout"}:
         options = rest[: rest.index("--")] if "--" in rest else rest
         if "--help" in options or "-h" in options:
-            return _help(verb)
+            return _run(["help", verb])
         if verb == "serve":  # every wake passes here
             from spyglass_systemd.protocols import imports  # noqa: PLC0415  # one verb is run, one is imported
 
@@ -53,6 +54,14 @@ def _run(words: list[str]) -> int:
         from spyglass_systemd.tools import trial  # noqa: PLC0415
 
         return trial.run(rest)
+    from spyglass_systemd.cli.streams import mended  # noqa: PLC0415
+
+    with mended():
+        return _shown(verb, rest)
+
+
+def _shown(verb: str, rest: list[str]) -> int:
+    """Of a verb that tells a person something."""
     if verb in {"version", "--version", "-V"}:
         from spyglass_systemd import __version__  # noqa: PLC0415
 

@@ -62,6 +62,12 @@ class WriteError(SpyglassError):
     exit_code = 73
 
 
+class OutputError(SpyglassError):
+    """What a verb has to say could not be written to standard output (EX_IOERR)."""
+
+    exit_code = 74
+
+
 class PrivilegeError(SpyglassError):
     """This user may not do that (EX_NOPERM)."""
 

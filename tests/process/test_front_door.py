@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import spyglass_systemd
 
@@ -59,3 +62,37 @@ _become_subreaper()
 os.execv(sys.executable, [sys.executable, "-c", {asks!r}])
 """
     assert output("-c", program) == "1\n"
+
+
+# ### Standard streams
+
+
+def ended(command, tmp_path, **streams):
+    """The exit status and stderr of a line of shell in which $SPYGLASS is the program, for a user who has nothing."""
+    environ = os.environ | {"SPYGLASS": f"{sys.executable} -P {MAIN}"}
+    environ |= {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
+    done = subprocess.run(
+        ["bash", "-c", command], env=environ, stderr=subprocess.PIPE, text=True, check=False, timeout=30, **streams
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("words", ["version", "--help", "help serve", "serve --help", "new --help"])
+@pytest.mark.parametrize(("to", "why"), [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")])
+def test_an_output_that_cannot_be_written_is_one_line(tmp_path, words, to, why):
+    said = f"spyglass: standard output cannot be written: {why}\n"
+    assert ended(f"$SPYGLASS {words} {to}", tmp_path) == (74, said)
+
+
+def test_an_output_that_nobody_reads_any_more_is_no_error(tmp_path):
+    assert ended("set -o pipefail; $SPYGLASS --help | true", tmp_path)[0] in {0, 141}
+    assert ended("$SPYGLASS --help | true", tmp_path)[1] == ""
+
+
+def test_an_input_that_is_closed_says_nothing(tmp_path):
+    (tmp_path / "spyglass").mkdir()
+    (tmp_path / "spyglass/blog.toml").write_text('app = "blog:app"\n')
+    (tmp_path / "systemctl").write_text("#!/bin/sh\necho systemd 255\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    code, said = ended(f"PATH={tmp_path}:$PATH; $SPYGLASS remove blog --user <&-", tmp_path, stdout=subprocess.DEVNULL)
+    assert (code, said) == (64, "spyglass: nobody is there to say yes\n  --yes removes without asking\n")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import ctypes
+import errno
+import io
 import os
 import sys
 import types
@@ -11,11 +13,12 @@ import pytest
 import spyglass_systemd
 from spyglass_systemd import processes
 from spyglass_systemd.cli import help as pages
-from spyglass_systemd.cli import lookout
+from spyglass_systemd.cli import lookout, streams
 from spyglass_systemd.cli.flags import default_of
 from spyglass_systemd.cli.main import main
+from spyglass_systemd.cli.screen import console, line
 from spyglass_systemd.cli.verbs import HEADINGS, VERBS
-from spyglass_systemd.words.errors import AppError, ConfigError, UsageError
+from spyglass_systemd.words.errors import AppError, ConfigError, OutputError, UsageError
 from spyglass_systemd.words.options import parse_flags
 from spyglass_systemd.words.table import LOOKOUT, OPTIONS, SERVE
 
@@ -128,6 +131,24 @@ def test_who_reads_no_more_has_seen_enough(serve, capfd):
         os.dup2(kept, 1)
         os.close(kept)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("fault", ["write", "flush"])
+def test_what_shows_something_meets_an_output_that_is_full_as_an_error_of_ours(monkeypatch, fault):
+    class Full(io.StringIO):
+        pass
+
+    def fails(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    setattr(Full, fault, fails)
+    silenced = []
+    monkeypatch.setattr(streams, "silence", lambda: silenced.append(True))
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(OutputError, match="standard output cannot be written: No space left"), streams.mended():
+        line(console(), ("asleep", "blue"))
+    assert silenced
+    assert isinstance(sys.stdout, Full)
 
 
 # Help
