@@ -73,19 +73,26 @@ def _shown(verb: str, rest: list[str]) -> int:
         raise UsageError("there is no verb", hint="see spyglass --help")
     from spyglass_systemd.cli.verbs import VERBS  # noqa: PLC0415
 
-    if verb in VERBS:
-        from spyglass_systemd.cli import command  # noqa: PLC0415
+    if verb not in VERBS:
+        raise _unknown(verb)
+    from spyglass_systemd.cli import command  # noqa: PLC0415
 
-        return command.run(VERBS[verb].command(), rest)
-    from spyglass_systemd.words.nearest import nearest  # noqa: PLC0415
-
-    near = nearest(verb, VERBS)
-    raise UsageError(f"there is no verb {verb!r}", hint=f"did you mean {near}?" if near else "see spyglass --help")
+    return command.run(VERBS[verb].command(), rest)
 
 
 def _help(verb: str = "") -> int:
     from spyglass_systemd.cli import help as pages  # noqa: PLC0415
     from spyglass_systemd.cli.verbs import VERBS  # noqa: PLC0415
 
-    sys.stdout.write(pages.page(verb) if verb in VERBS else pages.overview())
+    if verb and verb not in VERBS:
+        raise _unknown(verb)
+    sys.stdout.write(pages.page(verb) if verb else pages.overview())
     return 0
+
+
+def _unknown(verb: str) -> UsageError:
+    from spyglass_systemd.cli.verbs import VERBS  # noqa: PLC0415
+    from spyglass_systemd.words.nearest import nearest  # noqa: PLC0415
+
+    near = nearest(verb, VERBS)
+    return UsageError(f"there is no verb {verb!r}", hint=f"did you mean {near}?" if near else "see spyglass --help")

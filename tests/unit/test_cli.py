@@ -61,7 +61,7 @@ def test_version_says_the_version(verb, capsys):
     assert capsys.readouterr().out == f"spyglass-systemd {spyglass_systemd.__version__}\n"
 
 
-@pytest.mark.parametrize("argv", [["help"], ["--help"], ["-h"], ["help", "nonsense"]])
+@pytest.mark.parametrize("argv", [["help"], ["--help"], ["-h"]])
 def test_help_names_every_verb(argv, capsys):
     assert main(argv) == 0
     out = capsys.readouterr().out
@@ -86,6 +86,8 @@ def test_help_of_a_verb_can_be_asked_for_in_three_ways(verb, capsys):
     [
         ([], "spyglass: there is no verb\n  see spyglass --help\n"),
         (["srve"], "spyglass: there is no verb 'srve'\n  did you mean serve?\n"),
+        (["help", "frob"], "spyglass: there is no verb 'frob'\n  see spyglass --help\n"),
+        (["help", "srve"], "spyglass: there is no verb 'srve'\n  did you mean serve?\n"),
         (["zzz"], "spyglass: there is no verb 'zzz'\n  see spyglass --help\n"),
     ],
 )
