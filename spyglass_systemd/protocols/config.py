@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _KEPT = "config"  # the file's content and what it said, from the last wake
 _NOWHERE: dict[str, str] = {}
+_ASTRAY = "a key after a [table] belongs to that table: move it above the first table"
 _SCREEN = "screen"  # a word of this file that is to be known before it is parsed
 
 
@@ -49,7 +50,8 @@ def read(path: str, environ: Mapping[str, str] = _NOWHERE) -> dict[str, object]:
         try:
             values[key] = option.parse(value)
         except ValueError as error:
-            raise ConfigError(f"{path}{_line(content, key)}: {key}: {error}", hint=f"{key}: {option.help}") from None
+            hint = _ASTRAY if _is_astray(value, str(error)) else f"{key}: {option.help}"
+            raise ConfigError(f"{path}{_line(content, key)}: {key}: {error}", hint=hint) from None
     return values
 
 
@@ -123,6 +125,18 @@ def _line(content: str, key: str) -> str:
         if name == key and (equals or left.startswith("[")):
             return f":{number}"
     return ""
+
+
+def _is_astray(value: object, error: str) -> bool:
+    """Whether what is wrong with a table, or one of a list, is a key in it that should stand before all tables."""
+    tables = value if isinstance(value, list) else [value]
+    for table in [each for each in tables if isinstance(each, dict)]:
+        inner = [each for each in table.values() if isinstance(each, dict)]
+        blamed = [name for name, content in table.items() if repr(name) in error or repr(content) in error]
+        blamed += [name for each in inner for name in each if error.startswith(repr(name))]
+        if any(name in OPTIONS and FILE in OPTIONS[name].places for name in blamed):
+            return True
+    return False
 
 
 def _hint(key: str) -> str:

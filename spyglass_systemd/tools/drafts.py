@@ -26,6 +26,7 @@ _WIDTH = 118
 _EXAMPLES = {  # of what has no default that one could write
     "environment": toml.table("environment", {"NAME": "value"}),
     "credentials": toml.table("credentials", {"NAME": "/etc/spyglass/NAME.secret"}),
+    "screen": toml.table("[screen]", {"path": ["/healthz", "/wp-*"], "status": 404, "text": "Not here."}),
     "listeners": toml.table("listeners.admin", {"app": "blog.admin:app", "kind": "auto", "root_path": ""}),
 }
 
@@ -37,10 +38,10 @@ def draft(site: Site, given: Mapping[str, object]) -> str:
     parts = [_HEAD.format(name=site.name, **dict(zip(("enable", "restart"), commands, strict=True)))]
     rows = [row for row in OPTIONS.values() if FILE in row.places and row.key != "name"]  # it has its name
     for group in GROUPS:
-        blocks = [_block(site, row, given) for row in rows if row.group == group and not isinstance(row.default, dict)]
+        blocks = [_block(site, row, given) for row in rows if row.group == group and not _is_table(row)]
         if blocks:
             parts.append("\n\n".join([f"# ### {group}", *blocks]) + "\n")
-    tables = [_table(row, given) for row in rows if isinstance(row.default, dict)]
+    tables = [_table(row, given) for row in rows if _is_table(row)]
     parts.append("\n\n".join(["# ### Tables, which end the file", *tables]) + "\n")
     return "\n".join(parts)
 
@@ -50,6 +51,11 @@ def _block(site: Site, row: Option, given: Mapping[str, object]) -> str:
     value = given[row.key] if told else _default(site, row)
     line = toml.assignment(row.key, _written(row, value))
     return f"{_meaning(row)}\n{line if told else f'#{line}'}"
+
+
+def _is_table(row: Option) -> bool:
+    """Whether a person writes it as one, or as several: `[environment]`, `[[screen]]`."""
+    return isinstance(row.default, dict) or row.key in _EXAMPLES
 
 
 def _table(row: Option, given: Mapping[str, object]) -> str:

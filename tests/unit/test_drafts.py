@@ -25,6 +25,7 @@ GIVEN = APP | {
     "python": "/srv/blog/venv/bin/python",
     "environment": {"A": 'x"y', "B C": "%"},
 }
+TABLES = {"environment", "credentials", "listeners", "screen"}
 KEYS = [key for key, option in OPTIONS.items() if FILE in option.places and key != "name"]
 
 
@@ -46,13 +47,13 @@ def test_what_was_asked_for_is_what_the_file_says_and_nothing_else(site, given):
 @pytest.mark.parametrize("key", KEYS)
 def test_every_key_is_there_once_with_its_meaning(site, key):
     keys, tables = draft(site, APP).split("# ### Tables")
-    lines = (tables if isinstance(OPTIONS[key].default, dict) else keys).splitlines()
-    (at,) = [n for n, line in enumerate(lines) if re.match(rf"#?(\[{key}[.\]]|{key} =)", line)]
+    lines = (tables if key in TABLES else keys).splitlines()
+    (at,) = [n for n, line in enumerate(lines) if re.match(rf"#?(\[+{key}[.\]]|{key} =)", line)]
     meaning = " ".join(line.removeprefix("# ") for line in lines[:at][-3:] if line.startswith("# "))
     assert OPTIONS[key].help in meaning
 
 
-@pytest.mark.parametrize("key", [key for key in KEYS if not isinstance(OPTIONS[key].default, dict) and key != "app"])
+@pytest.mark.parametrize("key", [key for key in KEYS if key not in TABLES | {"app"}])
 def test_a_line_without_its_mark_says_the_default(site, key):
     text = re.sub(rf"^#({key} =)", r"\1", draft(site, APP), count=1, flags=re.MULTILINE)
     default = OPTIONS[key].default if key != "listen" else ("unix:/run/spyglass/blog.sock",)
@@ -64,6 +65,8 @@ def test_the_tables_end_the_file_and_show_how_they_are_written(site):
     tables = text[text.index("# ### Tables") :]
     values = read(site, text + re.sub(r"^#(?! )", "", tables, flags=re.MULTILINE))
     assert values["environment"] == {"NAME": "value"}
+    (rule,) = values["screen"]
+    assert (rule.paths, rule.status, rule.text) == (("/healthz", "/wp-*"), 404, "Not here.")
     assert values["listeners"] == {"admin": {"app": "blog.admin:app", "kind": "auto", "root_path": ""}}
 
 
