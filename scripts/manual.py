@@ -115,7 +115,8 @@ def _verbs() -> str:
                 ]
             if any(flag.group in GROUPS for flag in verb.flags()) and verb.name not in {SERVE, LOOKOUT}:
                 blocks.append(
-                    ">> And every key of **spyglass.toml**(5), as a flag: `-` for `_`, `--user-name` for `user`."
+                    ">> And every key of **spyglass.toml**(5) but `app`, `listeners` and `screen`, as a flag: `-` "
+                    "for `_`, `--user-name` for `user`."
                 )
     return "\n\n".join(blocks)
 

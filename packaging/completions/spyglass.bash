@@ -26,7 +26,7 @@ _spyglass() {
     fi
     case $verb in
         help) COMPREPLY=($(compgen -W "new edit enable disable remove render start stop restart check run wake reload snippet status logs lookout serve version help" -- "$cur")) ;;
-        new) flags="--user --kind --chdir --pythonpath --environment --preload --no-preload --reload --no-reload --idle --doze --watch --min-awake --ignore-subprocesses --no-ignore-subprocesses --pressure --no-pressure --screen --patience --workers --threads --max-requests --max-connections --keepalive --header-timeout --write-timeout --request-timeout --max-stream-idle --import-timeout --drain --root-path --body-limit --spool --min-rate --max-pipelined --line-limit --header-limit --header-count --trusted-proxies --trusted-fields --proxy-protocol --no-proxy-protocol --access-log --no-access-log --log-level --listen --user-name --python --socket-group --credentials --environment-file --nginx --help" ;;
+        new) flags="--user --kind --chdir --pythonpath --environment --preload --no-preload --reload --no-reload --idle --doze --watch --min-awake --ignore-subprocesses --no-ignore-subprocesses --pressure --no-pressure --patience --workers --threads --max-requests --max-connections --keepalive --header-timeout --write-timeout --request-timeout --max-stream-idle --import-timeout --drain --root-path --body-limit --spool --min-rate --max-pipelined --line-limit --header-limit --header-count --trusted-proxies --trusted-fields --proxy-protocol --no-proxy-protocol --access-log --no-access-log --log-level --listen --user-name --python --socket-group --credentials --environment-file --nginx --help" ;;
         edit) flags="--user --help" ;;
         enable) flags="--user --dry-run --install --find-links --help" ;;
         disable) flags="--user --help" ;;
@@ -56,7 +56,7 @@ _spyglass() {
         --find-links) compopt -o filenames && COMPREPLY=($(compgen -d -- "$cur")) ;;
         --to) compopt -o filenames && COMPREPLY=($(compgen -d -- "$cur")) ;;
         --config) compopt -o filenames && COMPREPLY=($(compgen -f -- "$cur")) ;;
-        --environment | --idle | --doze | --watch | --min-awake | --screen | --patience | --workers | --threads | --max-requests | --max-connections | --keepalive | --header-timeout | --write-timeout | --request-timeout | --max-stream-idle | --import-timeout | --drain | --root-path | --body-limit | --spool | --min-rate | --max-pipelined | --line-limit | --header-limit | --header-count | --trusted-proxies | --trusted-fields | --listen | --user-name | --socket-group | --credentials | --nginx | --since | --lines | --name) ;;
+        --environment | --idle | --doze | --watch | --min-awake | --patience | --workers | --threads | --max-requests | --max-connections | --keepalive | --header-timeout | --write-timeout | --request-timeout | --max-stream-idle | --import-timeout | --drain | --root-path | --body-limit | --spool | --min-rate | --max-pipelined | --line-limit | --header-limit | --header-count | --trusted-proxies | --trusted-fields | --listen | --user-name | --socket-group | --credentials | --nginx | --since | --lines | --name) ;;
         *)
             if [[ $cur == -* ]]; then
                 COMPREPLY=($(compgen -W "$flags" -- "$cur"))

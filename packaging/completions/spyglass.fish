@@ -54,7 +54,6 @@ complete -c spyglass -n "__fish_seen_subcommand_from new" -l ignore-subprocesses
 complete -c spyglass -n "__fish_seen_subcommand_from new" -l no-ignore-subprocesses -d 'The opposite of --ignore-subprocesses'
 complete -c spyglass -n "__fish_seen_subcommand_from new" -l pressure -d 'Doze and sleep ten times sooner while memory is short'
 complete -c spyglass -n "__fish_seen_subcommand_from new" -l no-pressure -d 'The opposite of --pressure'
-complete -c spyglass -n "__fish_seen_subcommand_from new" -l screen -x -d 'Answer these requests without waking the app'
 complete -c spyglass -n "__fish_seen_subcommand_from new" -l patience -x -d 'Show a browser a waking page after this long'
 complete -c spyglass -n "__fish_seen_subcommand_from new" -l workers -x -d 'Fork this many workers'
 complete -c spyglass -n "__fish_seen_subcommand_from new" -l threads -x -d 'Run the app in this many threads a worker; 1 has no extra thread'

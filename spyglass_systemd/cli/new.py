@@ -20,7 +20,8 @@ from spyglass_systemd.words.values import switch
 if TYPE_CHECKING:
     from spyglass_systemd.tools.places import Site
 
-_ROWS = [row for row in OPTIONS.values() if FILE in row.places and row.key not in {"app", "name", "listeners"}]
+_ELSEWHERE = {"app", "name", "listeners", "screen"}  # an argument, the site's name, and tables that no flag can say
+_ROWS = [row for row in OPTIONS.values() if FILE in row.places and row.key not in _ELSEWHERE]
 _VENVS = ("venv", ".venv", "env")
 _PREFIX = "row_"  # of a parameter, so that the option `user` of the table is another one than the flag --user
 

@@ -101,3 +101,12 @@ def test_a_place_that_cannot_be_written_is_no_bug(places, capsys):
     places.config.write_text("no directory")
     assert main(["new", "blog", "blog:app"]) == 73
     assert "blog.toml cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--screen", "--listeners"])
+@pytest.mark.usefixtures("places")
+def test_what_only_a_table_can_say_is_no_flag(capsys, flag):
+    assert main(["new", "blog", "blog:app", flag, "x"]) == 64
+    assert f"there is no option {flag}" in capsys.readouterr().err
+    assert main(["help", "new"]) == 0
+    assert f"{flag} " not in capsys.readouterr().out
