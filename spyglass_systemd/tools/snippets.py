@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from typing import TYPE_CHECKING
 
 from spyglass_systemd.words.claims import FOR, FORWARDED, HOST, PREFIX, PROTO
 from spyglass_systemd.words.errors import ConfigError
+from spyglass_systemd.words.hosts import Network, packed
 from spyglass_systemd.words.listener import AF_UNIX
 
 if TYPE_CHECKING:
     from spyglass_systemd.words.addresses import Address
     from spyglass_systemd.words.options import Settings
 
-_HOST = re.compile(r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*")
 _PLAIN = re.compile(r"[A-Za-z0-9/._~:@\[\]-]*")  # what either proxy takes for itself, without quotes
 _SILENCE = 60.0  # seconds that a proxy waits by default
 _A_STREAM = 3600.0
@@ -31,7 +32,7 @@ def nginx(name: str, settings: Settings, address: Address, group: str, hosts: tu
 
     `group` is the one that may connect to the site's Unix socket. Raises ConfigError where nginx cannot speak to it.
     """
-    _check(settings, address, hosts)
+    _check(settings, address)
     if settings.proxy_protocol:
         raise ConfigError(
             "proxy_protocol = true: nginx speaks it where it reads no HTTP only",
@@ -80,7 +81,7 @@ def nginx(name: str, settings: Settings, address: Address, group: str, hosts: tu
 
 def caddy(name: str, settings: Settings, address: Address, group: str, hosts: tuple[str, ...]) -> str:
     """A site for a Caddyfile; as `nginx`. Raises ConfigError where Caddy cannot speak to it."""
-    _check(settings, address, hosts)
+    _check(settings, address)
     if FORWARDED in settings.trusted_fields:
         raise ConfigError(
             f"trusted_fields has {FORWARDED}, which Caddy does not write",
@@ -114,25 +115,26 @@ def caddy(name: str, settings: Settings, address: Address, group: str, hosts: tu
     return "\n".join(lines) + "\n"
 
 
-def _check(settings: Settings, address: Address, hosts: tuple[str, ...]) -> None:
+def _check(settings: Settings, address: Address) -> None:
     if settings.kind == "raw":
         raise ConfigError("kind = raw: a proxy that reads HTTP has nothing to say to it")
     for key, text in (("root_path", settings.root_path), ("listen", address.text)):
         if not _PLAIN.fullmatch(text):
             raise ConfigError(f"{key} = {text!r} has a character that means something else to a proxy")
-    for host in hosts:
-        if not _HOST.fullmatch(host):
-            raise ConfigError(f"nginx: {host!r} is no name of a host")
 
 
 def _remarks(settings: Settings, address: Address, hosts: tuple[str, ...]) -> list[str]:
     found = []
     if not hosts:
-        found.append('# It answers for every host. Name those of the site in its file: nginx = ["blog.example"]')
-    if not settings.trusted_proxies:
+        found += [
+            "# It answers for every host that no other server has. Names of its own are the key `nginx` of its file:",
+            '#     nginx = ["blog.example"]',
+        ]
+    if not _is_believed(settings, address):
+        told = [*settings.trusted_proxies, "unix" if address.family == AF_UNIX else _here(address)]
         found += [
             "# The app takes the proxy for its client, until the site's file says whom it may believe:",
-            f'#     trusted_proxies = ["{"unix" if address.family == AF_UNIX else "127.0.0.1"}"]',
+            f"#     trusted_proxies = {json.dumps(told)}",
         ]
     if address.text.startswith("unix:/run/user/"):
         found += [
@@ -140,6 +142,19 @@ def _remarks(settings: Settings, address: Address, hosts: tuple[str, ...]) -> li
             '#     listen = ["127.0.0.1:8000"]',
         ]
     return found
+
+
+def _is_believed(settings: Settings, address: Address) -> bool:
+    """Whether the app believes a proxy on this machine that connects to this address."""
+    if address.family == AF_UNIX:
+        return "unix" in settings.trusted_proxies
+    here = packed(_here(address))
+    return any(Network(each).holds(here) for each in settings.trusted_proxies if each != "unix")
+
+
+def _here(address: Address) -> str:
+    """The address from which a proxy on this machine connects to a port of it."""
+    return _target(address).rpartition(":")[0].strip("[]")
 
 
 def _access(address: Address, group: str, its: str) -> list[str]:

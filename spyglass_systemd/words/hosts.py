@@ -6,6 +6,7 @@ from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 _HOST = frozenset("-._~!$&'()*+,;=%0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _ADDRESS = frozenset("0123456789abcdefABCDEF:.%vV-_~")  # inside [ ]: IPv6, its zone, and what may come after it
+_IN_LABEL = frozenset("-_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _MOST_PORT_DIGITS = 5
 _MAPPED = b"\0" * 10 + b"\xff\xff"  # RFC 4291 section 2.5.5.2: an IPv4 address, as a socket for both has it
 
@@ -24,6 +25,16 @@ def is_host(text: str) -> bool:
         if not name or not _HOST.issuperset(name):
             return False
     return not port or (port.isascii() and port.isdecimal() and len(port) <= _MOST_PORT_DIGITS)
+
+
+def server_names(value: object) -> tuple[str, ...]:
+    """The names that a proxy serves, of one text or a list: `blog.example`, `*.blog.example`. Raises ValueError."""
+    found = value if isinstance(value, list) else [value]
+    for name in found:
+        labels = name.removeprefix("*.").split(".") if isinstance(name, str) else [""]
+        if not all(label.strip("-") == label != "" and _IN_LABEL.issuperset(label) for label in labels):
+            raise ValueError(f"{name!r} is not the name of a host: write blog.example or *.blog.example")
+    return tuple(found)
 
 
 def split_host(host: str, scheme: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spyglass_systemd.words.claims import FOR, PROTO
+from spyglass_systemd.words.hosts import server_names
 from spyglass_systemd.words.values import (
     KINDS,
     app,
@@ -169,7 +170,7 @@ OPTIONS = {
             "Set the variables in this file, which may be root's; with `-` before it, if it is there.",
             (ENABLE, FILE),
         ),
-        Option(_UNIT, "nginx", texts, (), "NAME", "Host names for the nginx configuration.", (ENABLE, FILE)),
+        Option(_UNIT, "nginx", server_names, (), "NAME", "Host names for the nginx configuration.", (ENABLE, FILE)),
         Option(_UNIT, "lookout_pid", number, 0, "PID", "", (SERVE,)),  # so that a Master sees its Lookout die
     )
 }

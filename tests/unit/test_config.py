@@ -97,6 +97,7 @@ def test_an_empty_file_sets_nothing(written):
         ("[environment]\nlisten = ['8000']", ":1: environment: .* is not text, and listen", "above the first table"),
         ("[listeners.http]\napp = 'ab'", ":1: listeners: 'ab' is not an app", "Apps of their own"),
         ("[[screen]]\npath = 'x'", ":1: screen: rule 1: a path begins with /", "Answer these requests"),
+        ("app = 'a:b'\nnginx = 'a b;'", ":2: nginx: 'a b;' is not the name of a host", "nginx: Host names"),
         ("listeners = 5", ":1: listeners: 5 is not a table of listeners", ""),
         ("idle = 'soon'", ":1: idle: 'soon' is not a span of time", "idle: Go to sleep"),
         ("app = 'a:b'\nworkers = 0", ":2: workers: 0 is not a whole number from 1 on", "workers: Fork"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spyglass_systemd.words.hosts import Network, ip, is_host, packed, split_host
+from spyglass_systemd.words.hosts import Network, ip, is_host, packed, server_names, split_host
 
 
 @pytest.mark.parametrize(
@@ -129,3 +129,14 @@ def test_what_is_no_network_is_named(text):
 def test_bits_beyond_the_prefix_are_a_mistake():
     with pytest.raises(ValueError, match="beyond the first 8"):
         Network("10.0.0.1/8")
+
+
+def test_names_for_a_proxy_are_one_or_several():
+    assert server_names("blog.example") == ("blog.example",)
+    assert server_names(["*.blog.example", "xn--bl-fka.example", "a_b", "10.0.0.1"])[0] == "*.blog.example"
+
+
+@pytest.mark.parametrize("name", ["a;b", "a b;", "a{", "", "-a", "a-", "a..b", "*", "*.", "a.*", "\u00e9", "a\n", 5])
+def test_what_would_mean_something_else_to_a_proxy_is_no_name(name):
+    with pytest.raises(ValueError, match="is not the name of a host: write blog"):
+        server_names(["a", name])
