@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _HEAD = """\
 {what}, written by `spyglass render {typed}`. It stands alone and is
 yours to change; the options of the app are in {config}. To use it:
-    cp spyglass-{name}* {units}
+    {make}cp spyglass-{name}* {units}
     systemctl {user}daemon-reload
     systemctl {user}enable --now {sockets}
 """
@@ -48,6 +48,7 @@ def _unit(wanted: Wanted, kind: str, lines: tuple[Line, ...], sockets: str) -> s
         typed=wanted.site.typed,
         config=wanted.site.config,
         units=wanted.site.places.units,
+        make=f"mkdir -p {wanted.site.places.units} && " if user else "",
         user="--user " if user else "",
         sockets=sockets,
     )

@@ -73,3 +73,9 @@ def test_a_list_grows_and_a_new_key_ends_its_section():
     assert merged(text, lines) == (
         "[Unit]\nA=2\n\n[Service]\n# why\nEnvironment=X=1\nB=1\nEnvironment=Y=2\nD=2\n\n[Install]\nC=1\n"
     )
+
+
+def test_where_a_user_puts_units_is_made_first():
+    text = rendered(user=True)["spyglass-blog.socket"]
+    assert f"#     mkdir -p {of_system().units} && cp spyglass-blog* {of_system().units}\n" in text
+    assert "mkdir" not in rendered()["spyglass-blog.socket"]
