@@ -44,7 +44,7 @@ _MANY = 50  # lines, where nobody says how many
 @click.option("--events", is_flag=True, help="Only what happened to the app: woke, ready, slept, failed ...")
 @click.option("--app", is_flag=True, help="Only what the app prints and logs.")
 @click.option("--since", callback=span, metavar="SPAN", help="Only what is no older than this.")
-@click.option("-n", "--lines", type=click.IntRange(min=0), metavar="N", help="Only the last so many entries.")
+@click.option("-n", "--lines", type=click.IntRange(min=1), metavar="N", help="Only the last so many entries.")
 def command(site: Site, *, follow: bool, events: bool, app: bool, since: float | None, lines: int | None) -> None:
     """Shows what the journal has of a site, oldest first: events, the app's output, what systemd says of its units.
 

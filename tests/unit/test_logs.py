@@ -159,7 +159,7 @@ def test_on_a_terminal_there_is_colour():
         (["-f", "--events"], {"sources": (logs.EVENT,), "since": None, "last": 50, "follow": True}),
         (["--app", "-n", "3"], {"sources": (logs.APP,), "since": None, "last": 3, "follow": False}),
         (["--since", "1h 30min"], {"sources": logs.EVERYTHING, "since": 5400.0, "last": None, "follow": False}),
-        (["--since=2d", "--lines=0"], {"sources": logs.EVERYTHING, "since": 172800.0, "last": 0, "follow": False}),
+        (["--since=2d", "--lines=1"], {"sources": logs.EVERYTHING, "since": 172800.0, "last": 1, "follow": False}),
     ],
 )
 def test_what_is_asked_for_is_what_was_said(shown, words, asked):
@@ -173,6 +173,7 @@ def test_what_is_asked_for_is_what_was_said(shown, words, asked):
         (["--events", "--app"], "two halves"),
         (["--since", "soon"], "'soon' is not a span of time"),
         (["--since", "off"], "'off' is no time"),
+        (["-n", "0"], "0 is not in the range"),
         (["-n", "-1"], "-1 is not in the range"),
     ],
 )
