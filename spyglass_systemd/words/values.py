@@ -41,15 +41,15 @@ def texts(value: object) -> tuple[str, ...]:
     return tuple(text(item) for item in value) if isinstance(value, list) else (text(value),)
 
 
-def variables(value: object) -> dict[str, str]:
+def variables(value: object, table: str = '[environment] NAME = "value"') -> dict[str, str]:
     """`NAME=VALUE`, or a TOML table of texts and whole numbers."""
     if isinstance(value, str):
         name, equals, content = value.partition("=")
         if not equals:
-            raise _wrong(value, "NAME=VALUE")
+            raise _wrong(value, f"NAME=VALUE, or a table, as in {table}")
         value = {name: content}
     if not isinstance(value, dict):
-        raise _wrong(value, 'a table of variables, as in [environment] NAME = "value"')
+        raise _wrong(value, f"a table, as in {table}")
     found = {}
     for name, content in value.items():
         if isinstance(content, bool) or not isinstance(content, str | int):
@@ -62,7 +62,7 @@ def variables(value: object) -> dict[str, str]:
 
 def credentials(value: object) -> dict[str, str]:
     """`NAME=/path`, or a TOML table: which file the app finds under which name (LoadCredential= in systemd.exec(5))."""
-    found = variables(value)
+    found = variables(value, '[credentials] NAME = "/path"')
     for name, path in found.items():
         if not name.isascii() or not name.isprintable() or any(letter in name for letter in "/: ") or name in _DOTS:
             raise _wrong(name, "a name for a credential: it will be one of a file")
