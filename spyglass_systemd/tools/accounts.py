@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spyglass_systemd.tools.wanted import Wanted
 
 _DYNAMIC = 61184  # the first that DynamicUser= gives, systemd.exec(5): nobody has files of it
+_HOME_OF_ROOT = Path("/root")
 _LINGER = Path("/var/lib/systemd/linger")
 _HIDDEN = ("/tmp", "/var/tmp", "/run/user", "/dev", "/proc", "/sys")  # noqa: S108  # by PrivateTmp= and its like
 
@@ -108,10 +109,12 @@ def lingers(wanted: Wanted) -> Iterator[str]:
 
 def _unreadable(wanted: Wanted, who: Account, test: str, path: Path) -> ConfigError:
     owner = _name(path.stat().st_uid)
-    cures = [f"`chmod o+{test} {path}`"]
+    place = Path("/srv", wanted.site.name)
+    cures = [f"`chmod o+{test} {path}`"] if path != _HOME_OF_ROOT else []  # what root keeps there is his
     if not wanted.site.places.user and owner not in {"root", wanted.user}:
         cures.append(f'user = "{owner}" in {wanted.site.config}')
-    cures.append(f"a place that everybody may read, such as /srv/{wanted.site.name}")
+    if not place.is_relative_to(path) and not path.is_relative_to(place):
+        cures.append(f"a place that everybody may read, such as {place}")
     return ConfigError(f"{who.name} may not read {path}", hint=", or ".join(cures))
 
 

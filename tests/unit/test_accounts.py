@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import pwd
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +65,22 @@ def test_a_directory_that_the_user_may_not_enter_is_named_with_what_to_do(app):
     assert f"`chmod o+x {app}`" in caught.value.hint
     assert 'user = "nobody" in /etc/spyglass/blog.toml' in caught.value.hint
     assert list(accounts.may_read(wanted(chdir=inner, user="nobody"))) == []
+
+
+@pytest.mark.parametrize(
+    ("closed", "cures"),
+    [
+        ("/root", "a place that everybody may read, such as /srv/blog"),
+        ("/srv/blog", "`chmod o+x /srv/blog`"),
+        ("/srv", "`chmod o+x /srv`"),
+        ("/opt", "`chmod o+x /opt`, or a place that everybody may read, such as /srv/blog"),
+    ],
+)
+def test_a_cure_opens_nothing_that_is_roots_and_names_no_place_that_is_the_same(monkeypatch, closed, cures):
+    monkeypatch.setattr(accounts, "_name", lambda _: "root")
+    monkeypatch.setattr(Path, "stat", lambda _: os.stat("/"))
+    who = accounts.account(wanted())
+    assert accounts._unreadable(wanted(), who, "x", Path(closed)).hint == cures
 
 
 @needs_root
