@@ -86,7 +86,7 @@ class Systemctl:
     def _refusal(self, verb: str, words: tuple[str, ...], done: subprocess.CompletedProcess[str]) -> ManagerError:
         units = [word for word in words if not word.startswith("-")]
         said = " ".join(done.stderr.split()) or f"exit status {done.returncode}"
-        if "connect to bus" in said:
+        if "Failed to connect to " in said and " bus" in said:  # the one, or that of a "user scope"
             return ManagerError(f"systemd cannot be reached: {said}", hint=_USER_BUS if self.user else _BUS)
         journal = f"journalctl {'--user ' if self.user else ''}-e " + " ".join(f"-u {unit}" for unit in units)
         return ManagerError(

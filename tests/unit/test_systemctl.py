@@ -70,9 +70,10 @@ def test_a_refusal_without_words_has_its_status():
     assert caught.value.hint == ""
 
 
+@pytest.mark.parametrize("bus", ["bus", "system scope bus via local transport", "user scope bus via local transport"])
 @pytest.mark.parametrize(("user", "hint"), [(False, "PID 1"), (True, "enable-linger")])
-def test_a_manager_that_cannot_be_reached_is_explained(user, hint):
-    manager = Systemctl(user=user, run=Answers(err="Failed to connect to bus: No such file or directory", code=1))
+def test_a_manager_that_cannot_be_reached_is_explained(user, hint, bus):
+    manager = Systemctl(user=user, run=Answers(err=f"Failed to connect to {bus}: No such file or directory", code=1))
     with pytest.raises(ManagerError, match="cannot be reached") as caught:
         manager.do("start", "a.socket")
     assert hint in caught.value.hint
