@@ -35,7 +35,10 @@ def read(path: str, environ: Mapping[str, str] = _NOWHERE) -> dict[str, object]:
             table = (_parsed_elsewhere(content) if _SCREEN in content else {}) or _parsed(content)
             _keep(content, table, environ)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+        hint = f"the user of the app reads it: `chmod 644 {path}`, or give it to a group of his"
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}", hint=hint if isinstance(error, PermissionError) else ""
+        ) from None
     except ValueError as error:  # TOMLDecodeError, which names the line, or UnicodeDecodeError
         raise ConfigError(f"{path} is not TOML: {error}", hint='a line looks like idle = "5min"') from None
     except RecursionError:  # tomllib calls itself for each [ in a [

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import marshal
 import os
 import subprocess
@@ -122,6 +123,17 @@ def test_a_bad_file_is_refused_with_its_line_and_what_to_do(written, content, sa
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nope\.toml cannot be read: No such file"):
         read(str(tmp_path / "nope.toml"))
+
+
+def test_a_file_that_may_not_be_read_says_who_has_to(written, monkeypatch):
+    def refuses(*_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    path = written("")
+    monkeypatch.setattr(config, "open", refuses, raising=False)
+    with pytest.raises(ConfigError, match="cannot be read: Permission denied") as caught:
+        read(path)
+    assert caught.value.hint == f"the user of the app reads it: `chmod 644 {path}`, or give it to a group of his"
 
 
 @pytest.mark.parametrize(("content", "is_there"), [('[[screen]]\npath = "/healthz"', False), ("idle = 5", True)])
