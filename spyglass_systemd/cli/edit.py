@@ -38,16 +38,28 @@ def command(site: Site) -> None:
         return
     write(site.config, new)
     click.echo(f"{site.config} is written.")
-    manager, user = manager_of(site), " --user" if site.places.user else ""
+    manager = manager_of(site)
     if not manager.is_enabled(site.socket):
-        click.echo(f"Next: spyglass enable {site.name}{user}")
+        click.echo(f"Next: spyglass enable {site.typed}")
         return
     enabling = Enabling(site)
-    if not enabling.is_done and click.confirm("Its units change: enable it again now?", default=True):
+    if not enabling.is_done:
+        if not _agreed("Its units change: enable it again now?"):
+            click.echo(f"Next: spyglass enable {site.typed}")
+            return
         enabling.run()
         click.echo(f"{site.name} listens on {', '.join(enabling.addresses)}")
     if manager.is_active(site.service):
-        click.echo(f"It is awake, with the options it woke with: spyglass restart {site.name}{user}")
+        click.echo(f"It is awake, with the options it woke with: spyglass restart {site.typed}")
+
+
+def _agreed(question: str) -> bool:
+    """Whether somebody says yes, or nothing but Enter; who is not there says no."""
+    try:
+        return click.confirm(question, default=True)
+    except click.Abort:
+        click.echo()  # the question waits on its line
+        return False
 
 
 def _edited(site: Site, text: str) -> str:
@@ -61,7 +73,7 @@ def _edited(site: Site, text: str) -> str:
                 listening(read(copy))
             except SpyglassError as error:
                 click.echo(str(error).replace(str(copy.config), str(site.config)), err=True)
-                if not click.confirm("Edit it again?", default=True):
+                if not _agreed("Edit it again?"):
                     raise UsageError(f"{site.config} is left as it was") from None
             else:
                 return copy.config.read_text(encoding="utf-8")

@@ -31,6 +31,7 @@ def command(site: Site, *, purge: bool, yes: bool) -> int:
         except click.Abort:
             if sys.stdin.isatty():
                 raise
+            click.echo()  # the question waits on its line
             raise UsageError("nobody is there to say yes", hint="--yes removes without asking") from None
         if not sure:
             click.echo("Nothing is removed.")

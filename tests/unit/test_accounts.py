@@ -78,7 +78,8 @@ def test_a_directory_that_the_user_may_not_enter_is_named_with_what_to_do(app):
 )
 def test_a_cure_opens_nothing_that_is_roots_and_names_no_place_that_is_the_same(monkeypatch, closed, cures):
     monkeypatch.setattr(accounts, "_name", lambda _: "root")
-    monkeypatch.setattr(Path, "stat", lambda _: os.stat("/"))
+    of_root = Path("/").stat()
+    monkeypatch.setattr(Path, "stat", lambda _: of_root)
     who = accounts.account(wanted())
     assert accounts._unreadable(wanted(), who, "x", Path(closed)).hint == cures
 
