@@ -122,9 +122,7 @@ def _verbs() -> str:
 
 
 def _of_flag(flag: Flag) -> str:
-    parts = [flag.help]
-    if flag.many:
-        parts.append("May be given several times.")
+    parts = [flag.help, *filter(None, [flag.rest])]
     if flag.default:
         parts.append(f"(Default: `{flag.default}`)")
     return " ".join(parts)
@@ -141,26 +139,27 @@ def _keys() -> str:
     return _grouped(
         lambda option: FILE in option.places,
         lambda option: f"{option.key} = {_kind(option)}",
+        site="NAME",
     )
 
 
-def _grouped(wanted: Callable[[Option], bool], term: Callable[[Option], str]) -> str:
+def _grouped(wanted: Callable[[Option], bool], term: Callable[[Option], str], site: str = "") -> str:
     blocks = []
     for group in GROUPS:
         options = [option for option in OPTIONS.values() if option.group == group and option.help and wanted(option)]
         if options:
             blocks.append(f"### {group}")
-            blocks += [f"{term(option)} :: {_explanation(option)}" for option in options]
+            blocks += [f"{term(option)} :: {_explanation(option, site)}" for option in options]
     return "\n\n".join(blocks)
 
 
-def _explanation(option: Option) -> str:
+def _explanation(option: Option, site: str) -> str:
     parts = [option.help]
     if words := getattr(option.parse, "words", ()):
         parts.append(f"One of {', '.join(f'`{word}`' for word in words)}.")
     if isinstance(option.default, tuple):
         parts.append("May be given several times.")
-    if default := default_of(option):
+    if default := default_of(option, site):
         parts.append(f"(Default: `{default}`)")
     if ENABLE in option.places:
         parts.append("**spyglass serve** accepts the key and does nothing with it.")
@@ -170,6 +169,8 @@ def _explanation(option: Option) -> str:
 def _kind(option: Option) -> str:
     if isinstance(option.default, dict):
         return "table"
+    if option.metavar == "TABLE":
+        return "list of tables"
     if isinstance(option.default, tuple):
         return f"list of {option.metavar}"
     return option.metavar or "true|false"

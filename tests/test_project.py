@@ -254,3 +254,14 @@ def test_an_unknown_verb_is_refused():
     run = subprocess.run(["./dev", "dance"], cwd=ROOT, capture_output=True, check=False, text=True)
     assert run.returncode == 64
     assert 'no verb "dance"' in run.stderr
+
+
+def test_a_manual_page_has_every_key_of_a_file_and_of_the_tables_in_it():
+    page = (ROOT / "packaging/man/spyglass.toml.5.md").read_text()
+    _, _, rules = page.partition("### [[screen]]")
+    rules, _, listeners = rules.partition("### [listeners.")
+    for text, keys in (
+        (rules, ("path", "methods", "status", "text", "close")),
+        (listeners, ("app", "kind", "root_path")),
+    ):
+        assert [key for key in keys if not re.search(rf"^{key} = .* :: ", text, re.MULTILINE)] == []

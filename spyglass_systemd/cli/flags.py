@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from spyglass_systemd.words.shown import shown
@@ -20,7 +20,7 @@ class Flag:
     """One flag. `forms` are its spellings, the second one of a switch turns it off; `metavar` is "" for a switch.
 
     `default` is as one writes it. `words` are what its value can be, if there are few; `many`: it may be repeated.
-    `short` is its short spelling, where it has one.
+    `short` is its short spelling, where it has one; `needed`: the verb does nothing without it.
     """
 
     group: str
@@ -31,6 +31,13 @@ class Flag:
     words: tuple[str, ...] = ()
     many: bool = False
     short: str = ""
+    needed: bool = False
+
+    @property
+    def rest(self) -> str:
+        """What there is to say of its value beyond `help`."""
+        one_of = f"One of {', '.join(self.words)}." if self.words else ""
+        return " ".join(filter(None, (one_of, "May be given several times." if self.many else "")))
 
     @property
     def synopsis(self) -> str:
@@ -78,7 +85,7 @@ def of_command(command: click.Command) -> list[Flag]:
             continue
         row = getattr(parameter, "row", None)
         if row is not None:
-            found.append(of_option(row))
+            found.append(replace(of_option(row), default=default_of(row, site="NAME")))
             continue
         words = tuple(parameter.type.choices) if isinstance(parameter.type, click.Choice) else ()
         found.append(
@@ -90,14 +97,17 @@ def of_command(command: click.Command) -> list[Flag]:
                 default=str(parameter.default) if parameter.show_default else "",
                 words=words,
                 many=parameter.multiple,
+                needed=parameter.required,
                 short=next((form for form in parameter.opts if not form.startswith("--")), ""),
             )
         )
     return found
 
 
-def default_of(option: Option) -> str:
-    """The default as one writes it; "" for none."""
+def default_of(option: Option, site: str = "") -> str:
+    """The default as one writes it, of a lookout or of a `site`; "" for none."""
+    if site and option.key == "listen":
+        return f"unix:/run/spyglass/{site}.sock"
     value = option.default
     if isinstance(value, tuple):
         return " ".join(value)

@@ -18,9 +18,10 @@ A Python web app that nobody uses is not running, and nobody notices.
 """
 _ENDING = "spyglass help VERB explains a verb."
 _OF_AN_APP = """\
-APP is module:attribute (blog.wsgi:application) or module:factory(); the file of --config may name it as well. A SPAN is
+APP is module:attribute (blog.wsgi:application) or module:factory(){}. A SPAN is
 seconds (90) or units (5min, 1h 30min, 250ms), off is never; a SIZE is bytes or units (64KiB, 1MiB).
 """
+_OR_A_FILE = "; the file of --config may name it as well"
 _OF_A_SITE = (
     "NAME is that of a site: its options are those of /etc/spyglass/NAME.toml, or below ~/.config with --user.\n"
 )
@@ -49,14 +50,16 @@ def page(name: str, columns: int = 0) -> str:
         rows = [_row(flag, columns) for flag in flags if flag.group == group]
         parts.append("\n".join([f"{group}:", *rows]) + "\n")
     if "APP" in verb.argument:
-        parts.append(_filled(_OF_AN_APP, columns))
+        has_file = any(flag.forms[0] == "--config" for flag in flags)
+        parts.append(_filled(_OF_AN_APP.format(_OR_A_FILE if has_file else ""), columns))
     elif "NAME" in verb.argument:
         parts.append(_filled(_OF_A_SITE, columns))
     return "\n".join(parts)
 
 
 def _row(flag: Flag, columns: int) -> str:
-    text = flag.help.replace("`", "").removesuffix(".") + (f" (default {flag.default})." if flag.default else ".")
+    text = " ".join(filter(None, (flag.help, flag.rest))).replace("`", "").removesuffix(".")
+    text += f" (default {flag.default})." if flag.default else "."
     lines = textwrap.wrap(text, max(columns - _INDENT, _INDENT))
     start = f"  {flag.synopsis:<{_INDENT - 2}}"
     if len(start) > _INDENT:

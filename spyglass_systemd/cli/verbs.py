@@ -55,7 +55,8 @@ class Verb(NamedTuple):
     @property
     def usage(self) -> str:
         """Its line of usage, without the program."""
-        return " ".join(filter(None, (self.name, "[OPTIONS]" if self.has_options else "", self.argument)))
+        needed = [flag.synopsis for flag in self.flags() if flag.needed] if self.has_options else []
+        return " ".join(filter(None, (self.name, "[OPTIONS]" if self.has_options else "", *needed, self.argument)))
 
 
 VERBS = {

@@ -192,6 +192,26 @@ def test_help_shows_a_short_spelling_beside_the_long_one():
     assert "  -n, --lines N  " in pages.page("logs", 80)
 
 
+def test_help_says_what_a_value_may_be_and_how_often():
+    said = " ".join(pages.page(SERVE, 80).split())
+    assert "Log from here on. One of debug, info, warning, error (default info)." in said
+    assert "Import from this directory, too, relative to chdir. May be given several times." in said
+
+
+def test_help_shows_a_flag_that_is_needed_in_the_usage():
+    assert pages.page("render", 80).startswith("Usage: spyglass render [OPTIONS] --to DIR NAME\n")
+
+
+@pytest.mark.parametrize(("verb", "has_file"), [("serve", True), ("check", True), ("new", False)])
+def test_help_names_the_file_of_a_flag_where_there_is_the_flag(verb, has_file):
+    assert ("the file of --config" in " ".join(pages.page(verb, 80).split())) is has_file
+
+
+def test_a_site_listens_on_a_socket_of_its_own_by_default_and_a_lookout_on_a_port():
+    assert "(default unix:/run/spyglass/NAME.sock)" in " ".join(pages.page("new", 80).split())
+    assert "(default 127.0.0.1:8000)" in " ".join(pages.page(LOOKOUT, 80).split())
+
+
 def test_help_is_no_wider_than_asked_for():
     assert max(len(line) for line in pages.page(SERVE, 80).splitlines()) <= 80
     assert max(len(line) for line in pages.overview().splitlines()) <= 100
