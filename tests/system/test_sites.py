@@ -368,6 +368,21 @@ def test_stopping_and_starting_begin_with_the_listener_and_restarting_leaves_it(
     assert operator.ask() == operator.name
 
 
+@pytest.mark.long
+def test_a_site_listens_where_its_file_says_or_not_at_all(operator):
+    port = next(_ports)
+    operator.new("--listen", str(port), *NEVER)
+    assert f"listens on 127.0.0.1:{port} (not now)" in operator.types("status", check=False).out
+    refused = operator.types("start", check=False)
+    assert (refused.code, "are not as" in refused.err, operator.state(operator.socket)) == (78, True, "inactive")
+    operator.types("enable")
+    operator.machine.run("rm", operator.config)
+    for said in (operator.types("status").out, operator.machine.run("spyglass", "status").out):
+        assert f"its file {operator.config} is gone, and its units listen on" in said
+    operator.types("disable")
+    assert operator.types("status", check=False).code == 64
+
+
 def test_removing_keeps_what_the_app_kept_unless_it_is_to_go(operator):
     operator.writes(PLAIN + "\n\nopen(__import__('os').environ['STATE_DIRECTORY'] + '/kept', 'w').close()\n")
     operator.new()
