@@ -24,7 +24,7 @@ def command(site: Site, *, words: tuple[str, ...]) -> int:
     """Runs COMMAND as the app of a site would be run; without one, a shell.
 
     That is: as its user, in its sandbox, with its directories and credentials, in its `chdir`, with its `environment`,
-    and with its Python first on the PATH: `spyglass run blog -- python manage.py migrate`.
+    and with its Python first on the PATH: `spyglass run blog -- python3 manage.py migrate`.
 
     COMMAND is on your terminal, or on your pipes, and its exit status is passed on. The app need not be awake, and is
     not woken. One that is awake shares its directory in /var/lib with COMMAND, but not its /tmp.
