@@ -57,6 +57,7 @@ class Vigil:
         self._succession = succession
         self._began = began
         self._asked = 0.0
+        self._decided_ns = 0  # the newest activity when it was decided to ask
         self._armed = began
         self._rest_until = 0.0
         self._state: State | None = None
@@ -151,6 +152,7 @@ class Vigil:
         if left is None:
             self._look_again(self._policy.doze, seen, alarm)
         elif alarm.due(alarm.now + left):
+            self._decided_ns = seen.last_activity_ns
             return Event.WENT_DOZY
         return self._sleepy(seen, alarm)
 
@@ -176,6 +178,7 @@ class Vigil:
 
     def _sleepy(self, seen: Snapshot, alarm: Alarm) -> Event | None:
         """Whether the app may sleep."""
+        self._decided_ns = seen.last_activity_ns
         left = self._policy.sleeps_in(seen, self._armed, self._began, alarm.now)
         if left is None or not alarm.due(alarm.now + left):
             self.kept_by = ()
@@ -201,13 +204,16 @@ class Vigil:
         proof = self._crew.proof
         if proof is None:
             return Event.STIRRED
+        seen = self._board.snapshot()
+        if seen.last_activity_ns > self._decided_ns:  # somebody was served before the counts of the quiesce were taken
+            return Event.STIRRED
         if proof.verdict == quiesce.WAITING:
             if alarm.due(self._asked + _PROOF_LIMIT):
                 self._crew.end_silent()
                 return Event.STIRRED
             alarm.due(alarm.now + _PROOF_LOOK)
             # A worker that runs a request cannot read our question; but its row says that somebody came.
-            return Event.STIRRED if self._board.snapshot().occupied else None
+            return Event.STIRRED if seen.occupied else None
         if proof.verdict == quiesce.MOVED:
             return Event.STIRRED
         # ### May a connection be lost when we fall asleep?

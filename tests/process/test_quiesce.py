@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import struct
 
 import pytest
-from harness import Connection, eventually, said, take_time
+from harness import AROUND, Connection, eventually, said, take_time
 
 HALF = b"POST / HTTP/1.1\r\nHost: te"
 
@@ -50,6 +51,35 @@ def test_who_comes_is_not_kept_waiting_by_a_worker_that_does_not_answer(quiescin
     assert master.ask("say('answered')") == ["answered"]
     master.log.until("resumed")
     go_on(workers)
+    assert master.wait() == 0
+
+
+def test_who_is_served_between_the_decision_and_the_question_keeps_it_awake(service, tmp_path):
+    """All that is left of him are counts, and the question takes its own from them: they tell nothing."""
+    first = f"""
+import os
+from pathlib import Path
+from spyglass_systemd.processes.crew import Crew
+quiesce, here = Crew.quiesce, Path({str(tmp_path)!r})
+def late(self, aim):
+    if not (here / "asked").exists():
+        (here / "asked").touch()
+        with open(here / "served") as gate:  # a FIFO
+            gate.read()
+    quiesce(self, aim)
+Crew.quiesce = late
+"""
+    os.mkfifo(tmp_path / "served")
+    master = service("--idle", "0.3", "--log-level", "debug", around=AROUND.format(before=first, after=""))
+    with master.start(waiting="say(1)") as connection:
+        connection.read()
+    eventually((tmp_path / "asked").exists, "a Master that is about to ask")
+    assert master.ask("say(2)") == [2]
+    master.has_open(0)
+    with (tmp_path / "served").open("w"):
+        pass
+    master.log.until("do=QUIESCE")
+    assert "event=STIRRED" in master.log.until("state=quiescing")
     assert master.wait() == 0
 
 
