@@ -805,7 +805,11 @@ inline bury_worker(w) {
     :: proof && (record[w] == BOOTING || record[w] == ACCEPTING) -> post(STIRRED)
     :: else
     fi;
-    erase(w)
+    erase(w);
+    if
+    :: g == current && template[g] == LOST && COUNT(OF, g) == 0 -> post(TEMPLATE_LOST)
+    :: else
+    fi
 }
 
 /* ### The Master's loop
@@ -829,6 +833,7 @@ inline bury_worker(w) {
 #define NOTHING_LEFT (current == NONE_YET && OPEN(FUSE) == 0 && ALL_LEFT && !backlog && LOBBY_EMPTY)
 #define GOES (state == WATCHING && !backlog && LOBBY_EMPTY || state == FAILED && NOTHING_LEFT)
 #define RELOADS (state == AWAKE && reload_due && successor == NONE_YET)
+#define MAKES_DO (successor != NONE_YET && BELIEVED(successor) && COUNT(ACCEPTS, successor) && COUNT(ACCEPTS, successor) < WORKERS)
 #define RETRIES (state == FAILED && current == NONE_YET)
 #define IS_DRAINED (state == DRAINING && EVERY(UNUSED) && OPEN(FUSE) == 0 && LOBBY_EMPTY)
 #define STIRS (COUNTS_MOVED || LOOKS && ANY(WAITED_FOR) && SUM(OCCUPIED))
@@ -925,12 +930,13 @@ end:
         od
        }
     /* a deadline is reached, or a quiesce comes to an end */
-    :: atomic { running && !turning && (GOES || IDLE || RELOADS || RETRIES || IS_DRAINED || VERDICT) ->
+    :: atomic { running && !turning && (GOES || IDLE || RELOADS || MAKES_DO || RETRIES || IS_DRAINED || VERDICT) ->
         if
         :: GOES -> post(WENT_IDLE)
         :: IDLE -> haste = haste && !backlog; post(WENT_IDLE)
         :: IDLE && state == AWAKE && dozes -> haste = haste && !backlog; dozes--; post(WENT_DOZY)
         :: RELOADS -> post(RELOAD)
+        :: MAKES_DO -> post(SUCCESSOR_READY)    /* others die as they boot, again and again */
         :: RETRIES -> post(RETRY)
         :: IS_DRAINED -> post(DRAINED)
         :: VERDICT && STIRS -> post(STIRRED)
