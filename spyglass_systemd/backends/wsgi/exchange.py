@@ -54,6 +54,8 @@ class Exchange(Reply):
                 for chunk in self._iterator:
                     if chunk:
                         self._send(chunk)
+                        if self._mute or self._overrun:
+                            break  # whatever follows goes nowhere, and nothing would tell that the client is gone
                         if self._outlet.full or self._service.progress(self):
                             return
                 self._finish()
@@ -82,7 +84,7 @@ class Exchange(Reply):
     def _write(self, data: bytes) -> None:
         """The callable that start_response returns."""
         self._send(data)
-        if data:
+        if data and not (self._mute or self._overrun):  # what goes nowhere is no progress
             self._service.progress(self)
 
     def close(self) -> None:
