@@ -284,6 +284,20 @@ def test_a_client_that_takes_little_by_little_for_ever_is_given_up(threads):
         assert worker.ask(b"GET /1 HTTP/1.0\r\n\r\n").code == 200
 
 
+def test_a_client_that_takes_less_than_min_rate_is_given_up_though_it_takes_without_a_pause(threads):
+    with serving(large, threads=threads, write_timeout=1.0, min_rate=1 << 30) as worker:
+        with worker.connect() as client:
+            client.get("/2000")
+            client.head()
+            seen = 0
+            with contextlib.suppress(ConnectionResetError):
+                while data := client.socket.recv(200_000):
+                    seen += len(data)
+                    time.sleep(0.005)
+            assert seen < 2000 * len(PIECE)
+        worker.eventually(lambda: worker.row.open == 0)
+
+
 def test_a_client_that_takes_its_time_gets_all(threads):
     with serving(large, threads=threads, write_timeout=0.2, min_rate=1000) as worker:
         with worker.connect(small=True) as client:

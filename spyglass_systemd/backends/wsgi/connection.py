@@ -99,10 +99,10 @@ class Connection(Wire):
         if outlet.gone:
             self.lose()
         elif not outlet.empty:
-            if self.mask != OUT or self.deadline == inf:
+            if self.deadline == inf:  # else its time runs already
                 self._taken = self.outlet.taken()
                 self._loop.arm(self, self._loop.service.write_timeout)
-                self._watch(OUT)
+            self._watch(OUT)
         elif exchange is None:
             self._goodbye()
         elif self.running:
@@ -161,7 +161,7 @@ class Connection(Wire):
         if request is not None:
             if self._ahead >= loop.service.max_pipelined:
                 request.keep = False
-            self.state = ANSWER
+            self.state, self.deadline = ANSWER, inf
             loop.answer(self, request)
             return
         stage = framing.stage
@@ -186,7 +186,7 @@ class Connection(Wire):
         loop, request = self._loop, self.framing.request
         self.framing.close()
         loop.refused(self, code)
-        self.state = ANSWER
+        self.state, self.deadline = ANSWER, inf
         self.outlet.put(
             refusal.answer(code, why, loop.service.date.line(), body=request is None or request.method != "HEAD")
         )
