@@ -65,6 +65,7 @@ FIXED = """\
 | What waits of the bodies of all ASGI requests until the app takes it: 2 MiB, and 4 KiB each | the client waits |
 | What waits of one ASGI answer until its client takes it: 16 KiB, and the piece that the app is at | the app waits |
 | One answer that waits for one slow client, in a pool of threads: 1 GiB, on disk | the thread waits |
+| The same of an app that calls `write`, in one thread | the client is cut |
 | What a client still sends behind the last answer: 128 MiB, 30 s, 2 s without a byte | the connection is closed |
 | What is sent ahead of an answer: what one read brings, 64 KiB (ASGI: 256 KiB) | it waits in the kernel |
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
+import time
 
 import pytest
 from wsgi_worker import LIMIT, serving
@@ -79,4 +81,115 @@ def test_a_body_without_end_of_which_nothing_goes_out_is_closed(threads, told, m
             assert told.hear() == b"closed"
             client.get("/next")
             assert client.response().body == b"fine"
+        worker.eventually(lambda: worker.row.open == 0)
+
+
+# ### write() to who does not read
+
+
+class Writer:
+    """An app that writes until it is told that nobody reads."""
+
+    def __init__(self, told, size=1000, pause=0.001):
+        self._told, self._size, self._pause = told, size, pause
+
+    def __call__(self, environ, start_response):
+        write = start_response("200 OK", [])
+        if environ["PATH_INFO"] != "/":
+            return [b"fine"]
+        try:
+            while True:
+                write(bytes(self._size))
+                time.sleep(self._pause)
+        except OSError:
+            self._told.say(b"gone")
+            raise
+
+
+def test_who_writes_to_a_client_that_is_gone_is_told_and_nobody_else(threads, told):
+    with serving(Writer(told), threads=threads) as worker:
+        client = worker.connect()
+        client.get()
+        client.head()
+        client.reset()
+        assert told.hear() == b"gone"
+        assert worker.ask(b"GET /other HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").body == b"fine"
+        worker.end()
+        assert worker.said == ""
+
+
+def test_who_writes_to_a_client_that_takes_nothing_is_told(threads, told):
+    with serving(Writer(told, 10_000), threads=threads, write_timeout=0.1) as worker:
+        with worker.connect(small=True) as client:
+            client.get()
+            assert told.hear() == b"gone"
+        assert worker.ask(b"GET /other HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").body == b"fine"
+
+
+def test_who_writes_to_a_client_that_takes_little_by_little_is_told(threads, told):
+    with serving(Writer(told, 100_000), threads=threads, write_timeout=0.2, min_rate=1 << 30) as worker:
+        with worker.connect(small=True) as client:
+            client.get()
+            client.head()
+            with contextlib.suppress(ConnectionResetError):
+                while not select.select([told.reader], [], [], 0.01)[0] and client.socket.recv(4096):
+                    pass
+            assert told.hear() == b"gone"
+        worker.eventually(lambda: worker.row.open == 0)
+
+
+def test_a_client_that_takes_its_time_gets_all_that_is_written(threads):
+    def app(_environ, start_response):
+        write = start_response("200 OK", [("Content-Length", "4000000")])
+        for _ in range(100):
+            write(bytes(40_000))
+            time.sleep(0.005)
+        return []
+
+    with serving(app, threads=threads, write_timeout=0.2, min_rate=1000) as worker:
+        with worker.connect(small=True) as client:
+            client.get(close=True)
+            client.head()
+            end = time.monotonic() + 0.6
+            seen = 0
+            while time.monotonic() < end:
+                seen += len(client.exactly(20_000))
+                time.sleep(0.01)
+            assert client.exactly(4_000_000 - seen)
+            assert client.is_at_its_end()
+
+
+def test_what_is_written_and_goes_nowhere_is_no_progress(threads, told):
+    go, gone = os.pipe()
+
+    def app(_environ, start_response):
+        told.say(b"%d" % time.monotonic_ns())
+        write = start_response("200 OK", [])
+        for _ in range(100):
+            write(b"x")
+        told.say(b"written")
+        os.read(go, 1)
+        return []
+
+    with serving(app, threads=threads) as worker, worker.connect() as client:
+        client.send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+        heard = told.hear()
+        while not heard.endswith(b"written"):
+            heard += told.hear()
+        assert 0 < worker.row.busy_since_ns <= int(heard.removesuffix(b"written"))
+        os.write(gone, b"x")
+        assert client.response("HEAD").code == 200
+    os.close(go)
+    os.close(gone)
+
+
+def test_more_than_may_wait_is_not_written_for_one_client(told):
+    def little():
+        from spyglass_systemd.backends.wsgi import connection
+
+        connection._MOST = 1 << 20
+
+    with serving(Writer(told, 100_000), prepare=little) as worker, worker.connect(small=True) as client:
+        client.get()
+        assert told.hear() == b"gone"
         worker.eventually(lambda: worker.row.open == 0)

@@ -22,7 +22,7 @@ class Memory:
     """An outlet that takes everything."""
 
     def __init__(self):
-        self.puts, self.full = [], False
+        self.puts, self.full, self.gone = [], False, False
 
     def put(self, data):
         assert data, "an empty send"
@@ -51,6 +51,7 @@ class Answer:
             closing=closing,
             date=types.SimpleNamespace(line=lambda: DATE),
             progress=self.progress,
+            wrote=self.progress,
             tell=self.told.append,
             blame=lambda _, error: self.blamed.append(error),
         )
@@ -287,6 +288,27 @@ def test_write_after_the_end_is_refused():
     with pytest.raises(AssertionError, match="after the response was done"):
         kept[0](b"y")
     assert answer.body == b"x"
+
+
+def test_write_to_a_client_that_is_gone_raises_and_is_nobodys_fault():
+    seen = []
+
+    def app(_environ, start_response):
+        write = start_response("200 OK", [])
+        write(b"x")
+        answer.outlet.gone = True
+        try:
+            write(b"y")
+        except BrokenPipeError as error:
+            seen.append(error)
+            raise
+
+    answer = Answer.__new__(Answer)
+    answer.__init__(app)
+    assert len(seen) == 1
+    assert answer.blamed == []
+    assert answer.exchange.broken
+    assert answer.exchange.done
 
 
 def test_start_response_may_be_called_late():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from time import monotonic
 
 from spyglass_systemd.backends.wsgi import refusal
 from spyglass_systemd.backends.wsgi.framing import BODY, NOTHING
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
 
 # ### What does a slow client cost?
 # His own connection. A request is given to the app when it is whole, body and all; a response that the client does not
-# take waits in his outlet, and the app's iterable waits with it, suspended. Nobody else waits for either.
+# take waits in his outlet, and the app's iterable waits with it, suspended. Nobody else waits for either. Only an app that
+# calls `write` cannot be suspended: what it writes goes to a file, while the client's time runs, and up to a bound. Beyond
+# that the client is given up, though he is no slower than others: with one thread all would wait for him.
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _READ = 64 * 1024
+_MOST = 1 << 30  # bytes that an app may write for a client who is slow
 _LAST_CALL = 1.0  # seconds for a request that is already on its way when we want to close
 
 
@@ -137,8 +141,8 @@ class Connection(Wire):
             self._check_progress()
         elif state == FAREWELL:
             self._close()
-        elif state == ANSWER and not self.outlet.empty:
-            self._check_taking()
+        elif state == ANSWER and not self.outlet.empty and self._takes_too_little():
+            self.lose()
 
     def last_call(self) -> None:
         """There is no way back: whoever is between two requests has one second for the next."""
@@ -194,13 +198,25 @@ class Connection(Wire):
 
     # ### An answer goes out
 
-    def _check_taking(self) -> None:
+    def written(self) -> None:
+        """The app is writing, in the loop's own thread: do for the client what the loop cannot do now."""
+        outlet = self.outlet
+        outlet.flush()
+        if outlet.empty or outlet.gone:
+            self.deadline = inf
+        elif self.deadline == inf:
+            self._taken = outlet.taken()
+            self._loop.arm(self, self._loop.service.write_timeout)
+        elif outlet.waiting > _MOST or (monotonic() >= self.deadline and self._takes_too_little()):
+            outlet.lose()
+
+    def _takes_too_little(self) -> bool:
         taken, timeout = self.outlet.taken(), self._loop.service.write_timeout
         if taken - self._taken < max(1, self._loop.service.min_rate * timeout):
-            self.lose()
-        else:
-            self._taken = taken
-            self._loop.arm(self, timeout)
+            return True
+        self._taken = taken
+        self._loop.arm(self, timeout)
+        return False
 
     def _answered(self, exchange: Exchange) -> None:
         loop = self._loop

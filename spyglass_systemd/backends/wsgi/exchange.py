@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from spyglass_systemd.backends.wsgi.service import Service
 
 
+class Gone(BrokenPipeError):
+    """What an app that writes is told; it is nobody's fault, and not told to anybody else."""
+
+
 class Exchange(Reply):
     """One request and its response.
 
@@ -59,6 +63,8 @@ class Exchange(Reply):
                         if self._outlet.full or self._service.progress(self):
                             return
                 self._finish()
+        except Gone:
+            self.broken = True
         except BaseException as error:  # noqa: BLE001  # whatever an app raises, SystemExit too, ends one request only
             self._fail(error)
         self.close()
@@ -82,10 +88,12 @@ class Exchange(Reply):
         return self._write
 
     def _write(self, data: bytes) -> None:
-        """The callable that start_response returns."""
+        """The callable that start_response returns. Raises BrokenPipeError where the client is gone."""
+        if self._outlet.gone and not self.done:
+            raise Gone("the client is gone, or was given up")
         self._send(data)
         if data and not (self._mute or self._overrun):  # what goes nowhere is no progress
-            self._service.progress(self)
+            self._service.wrote(self)
 
     def close(self) -> None:
         """The response is done, or nobody wants it any more: tell the app, once."""

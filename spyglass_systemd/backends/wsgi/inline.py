@@ -34,7 +34,9 @@ class Inline:
         self._ready = ready
         self._budget = service.budget
         self._slice_ns = 0
+        self._turn: Connection | None = None  # whose it is
         service.progress = self._progress
+        service.wrote = self._wrote
 
     def outlet(self, sock: _socket.socket) -> Outlet:
         """The sending side of a new connection."""
@@ -48,7 +50,9 @@ class Inline:
         self._slice_ns = now = monotonic_ns()
         self._note(exchange.request.line)
         self._busy(now)
+        self._turn = connection
         context.run(exchange.call)
+        self._turn = None
         self._busy(0)
         if exchange.done or not connection.outlet.empty:
             connection.proceed()
@@ -67,3 +71,8 @@ class Inline:
         now = monotonic_ns()
         self._busy(now)
         return now - self._slice_ns > _SLICE_NS
+
+    def _wrote(self, exchange: Exchange) -> None:
+        self._progress(exchange)
+        if self._turn is not None and self._turn.exchange is exchange and not self._turn.outlet.empty:
+            self._turn.written()

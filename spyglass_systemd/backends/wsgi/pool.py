@@ -59,7 +59,7 @@ class Pool:
         self._rung_ns = 0
         self._awake = False
         self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        service.progress = self._progress
+        service.progress = service.wrote = self._progress
         for number in range(1, threads + 1):
             threading.Thread(target=self._work, name=f"wsgi-{number}", daemon=True).start()
 

@@ -35,7 +35,8 @@ class Service:
 
     `introduced`: every connection begins with a PROXY header; `trust`: whose, None where that is all the same.
     `closing`: no way back, every answer is the last one of its connection. `progress(exchange)` is called when an app
-    has yielded something; it returns true when the app should give way to others.
+    has yielded something; it returns true when the app should give way to others. `wrote(exchange)` is called when it has
+    called `write`.
     """
 
     __slots__ = (
@@ -58,6 +59,7 @@ class Service:
         "threads",
         "trust",
         "write_timeout",
+        "wrote",
     )
 
     def __init__(self, gate: Gate, settings: Settings, access: AccessLog | None) -> None:
@@ -83,7 +85,9 @@ class Service:
             self.trust = Trust(settings.trusted_proxies, settings.trusted_fields)
         self.date = Date()
         self.closing = False
-        self.progress: Callable[[Exchange], bool] = lambda _: False  # whoever runs the app puts his own here
+        # Whoever runs the app puts his own here.
+        self.progress: Callable[[Exchange], bool] = lambda _: False
+        self.wrote: Callable[[Exchange], object] = lambda _: None
 
     def rules(self, lead: Lead) -> Rules:
         """What is read of a request to one app."""
