@@ -146,17 +146,17 @@ def test_a_client_that_takes_its_time_gets_all_that_is_written(threads):
             time.sleep(0.005)
         return []
 
-    with serving(app, threads=threads, write_timeout=0.2, min_rate=1000) as worker:
-        with worker.connect(small=True) as client:
-            client.get(close=True)
-            client.head()
-            end = time.monotonic() + 0.6
-            seen = 0
-            while time.monotonic() < end:
-                seen += len(client.exactly(20_000))
-                time.sleep(0.01)
-            assert client.exactly(4_000_000 - seen)
-            assert client.is_at_its_end()
+    times = {"write_timeout": 0.2, "min_rate": 1000}
+    with serving(app, threads=threads, **times) as worker, worker.connect(small=True) as client:
+        client.get(close=True)
+        client.head()
+        end = time.monotonic() + 0.6
+        seen = 0
+        while time.monotonic() < end:
+            seen += len(client.exactly(20_000))
+            time.sleep(0.01)
+        assert client.exactly(4_000_000 - seen)
+        assert client.is_at_its_end()
 
 
 def test_what_is_written_and_goes_nowhere_is_no_progress(threads, told):

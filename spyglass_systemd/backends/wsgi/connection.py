@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 # ### What does a slow client cost?
 # His own connection. A request is given to the app when it is whole, body and all; a response that the client does not
-# take waits in his outlet, and the app's iterable waits with it, suspended. Nobody else waits for either. Only an app that
-# calls `write` cannot be suspended: what it writes goes to a file, while the client's time runs, and up to a bound. Beyond
-# that the client is given up, though he is no slower than others: with one thread all would wait for him.
+# take waits in his outlet, and the app's iterable waits with it, suspended. Nobody else waits for either.
+#
+# An app that calls `write` cannot be suspended. What it writes goes to a file, while the client's time runs, and up to a
+# bound. Beyond that the client is given up, though he is as quick as he must be: with one thread all wait for him.
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _READ = 64 * 1024

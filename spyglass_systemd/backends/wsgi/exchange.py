@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from spyglass_systemd.backends.wsgi.service import Service
 
 
-class Gone(BrokenPipeError):
+class Gone(BrokenPipeError):  # noqa: N818  # it is no error of ours
     """What an app that writes is told; it is nobody's fault, and not told to anybody else."""
 
 
@@ -54,20 +54,23 @@ class Exchange(Reply):
                     self._send_whole(result)
                 elif kind is not FileWrapper or self.begun or not self._send_file(result):
                     self._iterator = iter(result)
-            if self._iterator is not None:
-                for chunk in self._iterator:
-                    if chunk:
-                        self._send(chunk)
-                        if self._mute or self._overrun:
-                            break  # whatever follows goes nowhere, and nothing would tell that the client is gone
-                        if self._outlet.full or self._service.progress(self):
-                            return
-                self._finish()
-        except Gone:
-            self.broken = True
+            if self._iterator is not None and self._stream(self._iterator):
+                return
+            self._finish()
         except BaseException as error:  # noqa: BLE001  # whatever an app raises, SystemExit too, ends one request only
             self._fail(error)
         self.close()
+
+    def _stream(self, chunks: Iterator[bytes]) -> bool:
+        """Send what the app yields; true where it is to go on later."""
+        for chunk in chunks:
+            if chunk:
+                self._send(chunk)
+                if self._mute or self._overrun:
+                    break  # whatever follows goes nowhere, and nothing would tell that the client is gone
+                if self._outlet.full or self._service.progress(self):
+                    return True
+        return False
 
     def start_response(
         self,
@@ -108,6 +111,9 @@ class Exchange(Reply):
             self._service.blame(self.request, error)
 
     def _fail(self, error: BaseException) -> None:
+        if isinstance(error, Gone):
+            self.broken = True
+            return
         self._service.blame(self.request, error)
         if self.begun:
             self.broken = True

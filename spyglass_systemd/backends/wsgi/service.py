@@ -35,8 +35,8 @@ class Service:
 
     `introduced`: every connection begins with a PROXY header; `trust`: whose, None where that is all the same.
     `closing`: no way back, every answer is the last one of its connection. `progress(exchange)` is called when an app
-    has yielded something; it returns true when the app should give way to others. `wrote(exchange)` is called when it has
-    called `write`.
+    has yielded something; it returns true when the app should give way to others. `wrote(exchange)` is called when it
+    has called `write`.
     """
 
     __slots__ = (
