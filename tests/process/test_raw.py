@@ -54,6 +54,28 @@ def test_a_handler_that_fails_ends_one_connection(service, spec, kind):
     assert "worker_died" not in master.log
 
 
+ODD = """
+def app(connection, _address):
+    word = connection.recv(100)
+    if word == b"odd":
+        raise SyntaxError("m", ("f", 1, "x", "text"))
+    connection.sendall(word)
+"""
+
+
+def test_an_exception_that_cannot_be_written_down_ends_one_talk_only(service):
+    master = service("--workers", "1", "--kind", "raw", app=ODD)
+    with Speaker(master).say(b"hello") as first:
+        master.start()
+        assert first.end() == b"hello"
+    with Speaker(master).say(b"odd") as one:
+        assert one.end() == b""
+    master.log.until("SyntaxError (no traceback can be written: TypeError)")
+    with Speaker(master).say(b"hello") as one:
+        assert one.end() == b"hello"
+    assert "worker_died" not in master.log
+
+
 def test_nobody_is_accepted_while_all_threads_are_at_work(service):
     master = woken(service, "lines:handler", "raw", "--threads", "2")
     with Speaker(master).say(b"a\n") as a, Speaker(master).say(b"b\n") as b, Speaker(master).say(b"c\n") as c:

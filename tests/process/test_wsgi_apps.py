@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import select
+import sys
 import time
 
 import pytest
@@ -193,3 +195,91 @@ def test_more_than_may_wait_is_not_written_for_one_client(told):
         client.get()
         assert told.hear() == b"gone"
         worker.eventually(lambda: worker.row.open == 0)
+
+
+# ### Failures
+
+
+class Odd(Exception):  # noqa: N818  # it is none
+    def __str__(self):
+        raise SystemExit(3)
+
+
+def misplaced():
+    return SyntaxError("m", ("f", 1, "x", "text"))  # its column is no number
+
+
+@pytest.mark.parametrize("error", [misplaced, Odd])
+def test_an_exception_that_cannot_be_written_down_ends_one_request_only(threads, error):
+    def app(environ, start_response):
+        if environ["PATH_INFO"] == "/bad":
+            raise error()
+        start_response("200 OK", [])
+        return [b"fine"]
+
+    with serving(app, threads=threads) as worker:
+        assert worker.ask(b"GET /bad HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").code == 500
+        assert worker.ask().body == b"fine"
+        worker.end()
+        assert error().__class__.__name__ in worker.said
+
+
+def test_an_app_that_fails_where_there_is_no_descriptor_to_say_so_ends_one_request_only(threads):
+    def forgetful():
+        for name in ("traceback", "linecache", "tokenize", "textwrap", "contextlib"):
+            sys.modules.pop(name, None)
+
+    def app(environ, start_response):
+        if environ["PATH_INFO"] == "/fail":
+            limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+            raise ZeroDivisionError
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        start_response("200 OK", [])
+        return [b"fine"]
+
+    with serving(app, threads=threads, prepare=forgetful) as worker, worker.connect() as other:
+        other.get("/")
+        assert other.response().code == 200
+        with worker.connect() as client:
+            client.get("/fail")
+            assert client.response().code == 500
+        other.get("/")
+        assert other.response().body == b"fine"
+        worker.end()
+        assert "ZeroDivisionError" in worker.said
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n",
+        b"GET /fail HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
+    ids=["400", "100", "500"],
+)
+def test_a_word_of_ours_for_which_there_is_no_room_ends_one_connection_only(threads, request_):
+    """The kernel does not take it, memory is used up, and there is no descriptor for a file."""
+
+    def full():
+        from spyglass_systemd.backends.wsgi.outlet import Outlet
+
+        def put(self, data):
+            if data[9:12] in (b"100", b"400", b"500"):
+                raise OSError(24, "Too many open files")
+            real(self, data)
+
+        real, Outlet.put = Outlet.put, put
+
+    def app(environ, start_response):
+        if environ["PATH_INFO"] == "/fail":
+            raise ZeroDivisionError
+        start_response("200 OK", [])
+        return [b"fine"]
+
+    with serving(app, threads=threads, prepare=full) as worker:
+        with worker.connect() as client, contextlib.suppress(ConnectionResetError):
+            client.send(request_)
+            assert client.is_at_its_end()
+        assert worker.ask().body == b"fine"

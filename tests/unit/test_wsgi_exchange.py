@@ -28,6 +28,8 @@ class Memory:
         assert data, "an empty send"
         self.puts.append(data)
 
+    say = put
+
     def put_file(self, fd, offset, count):
         self.puts.append(os.pread(fd, count, offset))
         os.close(fd)

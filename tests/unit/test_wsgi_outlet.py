@@ -6,6 +6,7 @@ import _socket
 import errno
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,27 @@ def test_what_the_client_has_taken_is_what_left_us_and_does_not_lie_in_our_kerne
     assert outlet.taken() > stuck
     take(outlet, ends[1], len(data))
     assert outlet.taken() - before >= len(data) - 65536
+
+
+def test_where_nothing_can_be_loaded_what_left_us_is_what_was_taken(ends, monkeypatch):
+    outlet = Outlet(ends[0], Budget(1 << 30))
+    block(outlet)
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    assert outlet.taken() == outlet._sent
+
+
+def test_words_of_ours_that_can_be_neither_sent_nor_kept_end_the_connection(ends, monkeypatch):
+    def full():
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    budget = Budget(1)
+    budget.take(1)
+    outlet = Outlet(ends[0], budget)
+    monkeypatch.setattr(outlets, "nameless_file", full)
+    with pytest.raises(OSError, match="Too many open files"):
+        block(outlet)
+    outlet.say(b"no")
+    assert outlet.gone
 
 
 def test_one_turn_has_a_bound(ends):

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 # His own connection. A request is given to the app when it is whole, body and all; a response that the client does not
 # take waits in his outlet, and the app's iterable waits with it, suspended. Nobody else waits for either.
 #
-# An app that calls `write` cannot be suspended. What it writes goes to a file, while the client's time runs, and up to a
-# bound. Beyond that the client is given up, though he is as quick as he must be: with one thread all wait for him.
+# An app that calls `write` cannot be suspended. What it writes goes to a file, while the client's time runs, and up to
+# a bound. Beyond that the client is given up, though he is as quick as he must be: with one thread all wait for him.
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _READ = 64 * 1024
@@ -176,7 +176,10 @@ class Connection(Wire):
             loop.arm(self, loop.service.header_timeout)
         if framing.asks:
             framing.asks = False
-            self.outlet.put(_CONTINUE)
+            self.outlet.say(_CONTINUE)
+            if self.outlet.gone:
+                self.lose()
+                return
         self._watch(IN)
 
     def _check_progress(self) -> None:
@@ -192,7 +195,7 @@ class Connection(Wire):
         self.framing.close()
         loop.refused(self, code)
         self.state, self.deadline = ANSWER, inf
-        self.outlet.put(
+        self.outlet.say(
             refusal.answer(code, why, loop.service.date.line(), body=request is None or request.method != "HEAD")
         )
         self.proceed()

@@ -119,4 +119,4 @@ class Exchange(Reply):
             self.broken = True
         else:
             self.keep, self.begun, self._head = False, True, None
-            self._outlet.put(refusal.answer(500, "", self._service.date.line(), body=self.request.method != "HEAD"))
+            self._outlet.say(refusal.answer(500, "", self._service.date.line(), body=self.request.method != "HEAD"))

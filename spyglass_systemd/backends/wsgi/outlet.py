@@ -73,6 +73,13 @@ class Outlet:
         elif not self.gone:
             self._keep(memoryview(data))
 
+    def say(self, data: bytes) -> None:
+        """As put, of words of our own: where they can be neither sent nor kept the client is given up."""
+        try:
+            self.put(data)
+        except OSError:  # ENOSPC; EMFILE, for the file that would keep them
+            self.lose()
+
     def put_file(self, fd: int, offset: int, count: int) -> None:
         """Send `count` bytes of a file from `offset` on; the descriptor is ours from now on."""
         if self.gone or not count:
@@ -131,8 +138,10 @@ class Outlet:
 
     def taken(self) -> int:
         """How many bytes the client's side has taken: what lies in our kernel it has not."""
-        import fcntl  # noqa: PLC0415  # for a client who is slow
-
+        try:
+            import fcntl  # noqa: PLC0415  # for a client who is slow
+        except (ImportError, OSError):  # there is no descriptor left to load it by; then what our kernel has counts
+            return self._sent
         queued = fcntl.ioctl(self._sock.fileno(), _SIOCOUTQ, bytes(4))
         return self._sent - int.from_bytes(queued, sys.byteorder)
 

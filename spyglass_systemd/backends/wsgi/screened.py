@@ -34,7 +34,7 @@ def screened(loop: Loop, rules: tuple[Rule, ...], ask: Answer) -> Answer:
             return
         loop.refused(connection, rule.status)
         date = loop.service.date.line()
-        connection.outlet.put(screening.answer(rule, date, body=request.method != "HEAD"))
+        connection.outlet.say(screening.answer(rule, date, body=request.method != "HEAD"))
         connection.proceed()
 
     return answer

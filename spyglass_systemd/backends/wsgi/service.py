@@ -136,13 +136,11 @@ class Service:
 
     def blame(self, request: Request, error: BaseException) -> None:
         """An app's exception, to stderr: its traceback from the app's first frame."""
-        import traceback  # noqa: PLC0415  # 4 ms that only a broken app pays
-
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next and trace.tb_frame.f_code.co_filename.startswith(_OURS):
-            trace = trace.tb_next
-        lines = traceback.format_exception(type(error), error, trace)
-        self.tell(f"{request.method} {request.target}: the app failed\n{''.join(lines)}")
+        try:
+            story = _story(error)
+        except BaseException as why:  # noqa: BLE001  # it cannot be written down, or EMFILE: nothing to load modules by
+            story = f"{type(error).__name__} (no traceback can be written: {type(why).__name__})\n"
+        self.tell(f"{request.method} {request.target}: the app failed\n{story}")
 
     def tell(self, text: str) -> None:
         """To stderr. Where that is broken nobody can be told, and the request is not to suffer for it."""
@@ -151,3 +149,13 @@ class Service:
             sys.stderr.flush()
         except (OSError, ValueError, AttributeError):  # a closed pipe; a closed file; None
             pass
+
+
+def _story(error: BaseException) -> str:
+    """Its traceback without our frames. Raises what an exception of an app's own may raise when it is looked at."""
+    import traceback  # noqa: PLC0415  # 4 ms that only a broken app pays
+
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next and trace.tb_frame.f_code.co_filename.startswith(_OURS):
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace))
