@@ -76,6 +76,32 @@ def test_an_exception_that_cannot_be_written_down_ends_one_talk_only(service):
     assert "worker_died" not in master.log
 
 
+PARENT = """
+import os, signal, sys
+def app(connection, _address):
+    word = connection.recv(100).decode()
+    pid = os.fork()
+    if not pid:
+        signal.alarm(10)  # where it does not end
+        if word == "returns":
+            return
+        sys.exit(int(word))
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    connection.sendall(b"%d" % status)
+"""
+
+
+def test_a_child_of_the_handler_that_comes_back_from_it_ends_and_its_connection_goes_on(service):
+    master = service("--workers", "1", "--kind", "raw", "--idle", "0.3", app=PARENT)
+    with Speaker(master).say(b"3") as first:
+        master.start()
+        assert first.end() == b"3"
+    with Speaker(master).say(b"returns") as one:
+        assert one.end() == b"0"
+    assert master.wait() == 0
+    assert "handler_failed" not in master.log
+
+
 def test_nobody_is_accepted_while_all_threads_are_at_work(service):
     master = woken(service, "lines:handler", "raw", "--threads", "2")
     with Speaker(master).say(b"a\n") as a, Speaker(master).say(b"b\n") as b, Speaker(master).say(b"c\n") as c:

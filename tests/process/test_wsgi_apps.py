@@ -6,6 +6,7 @@ import contextlib
 import os
 import resource
 import select
+import signal
 import sys
 import time
 
@@ -195,6 +196,120 @@ def test_more_than_may_wait_is_not_written_for_one_client(told):
         client.get()
         assert told.hear() == b"gone"
         worker.eventually(lambda: worker.row.open == 0)
+
+
+# ### Children of the app
+
+
+class Parent:
+    """An app whose child comes back from it; it waits for the child, and says how that has ended."""
+
+    def __init__(self, child, *, late=False):
+        self._child, self._late = child, late
+
+    def __call__(self, environ, start_response):
+        if environ["PATH_INFO"] != "/fork":
+            start_response("200 OK", [])
+            return [b"fine"]
+        return self._stream(environ, start_response) if self._late else self._fork(environ, start_response)
+
+    def _fork(self, environ, start_response):
+        pid = os.fork()
+        if not pid:
+            signal.alarm(10)  # where it does not end
+            return self._child(environ, start_response)
+        start_response("200 OK", [])
+        return [b"%d" % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])]
+
+    def _stream(self, environ, start_response):
+        start_response("200 OK", [])
+        yield b"first "
+        yield from self._fork(environ, lambda *_: None)
+
+
+def returns(_environ, start_response):
+    start_response("200 OK", [])
+    return [b"I am the child"]
+
+
+def exits(_environ, _start_response):
+    sys.exit()
+
+
+def exits_with_3(_environ, _start_response):
+    sys.exit(3)
+
+
+def exits_with_words(_environ, _start_response):
+    sys.exit("that was it")
+
+
+def raises(_environ, _start_response):
+    raise ZeroDivisionError("in the child")
+
+
+def writes(_environ, start_response):
+    start_response("200 OK", [])(b"I am the child")
+    return []
+
+
+CHILDREN = {
+    "returns": (returns, b"0", "came back"),
+    "exits": (exits, b"0", ""),
+    "exits with 3": (exits_with_3, b"3", ""),
+    "exits with words": (exits_with_words, b"1", "that was it"),
+    "raises": (raises, b"1", "ZeroDivisionError: in the child"),
+    "writes": (writes, b"1", "RuntimeError"),
+}
+
+
+@pytest.mark.parametrize("how", CHILDREN)
+def test_a_child_of_the_app_that_comes_back_from_it_ends_and_answers_nobody(threads, how):
+    child, status, words = CHILDREN[how]
+    with serving(Parent(child), threads=threads) as worker:
+        with worker.connect() as client:
+            client.get("/fork", close=True)
+            assert client.response().body == status
+            assert client.is_at_its_end()
+        assert worker.ask().body == b"fine"
+        worker.end()
+        assert words in worker.said
+        assert worker.said == "" or words
+
+
+@pytest.mark.parametrize("how", ["returns", "exits with 3", "raises"])
+def test_a_child_that_a_stream_has_forked_ends_too(threads, how):
+    child, status, words = CHILDREN[how]
+    with serving(Parent(child, late=True), threads=threads) as worker:
+        with worker.connect() as client:
+            client.get("/fork", close=True)
+            assert client.response().body == b"first " + status
+            assert client.is_at_its_end()
+        assert worker.ask().body == b"fine"
+        worker.end()
+        assert words in worker.said
+
+
+def test_a_child_that_is_forked_in_close_ends_too(threads):
+    class Body(list):
+        def close(self):
+            pid = os.fork()
+            if pid:
+                os.waitpid(pid, 0)
+            else:
+                signal.alarm(10)
+
+    def app(_environ, start_response):
+        start_response("200 OK", [])
+        return Body([b"hello"])
+
+    with serving(app, threads=threads) as worker:
+        with worker.connect() as client:
+            client.get(close=True)
+            assert client.response().body == b"hello"
+            assert client.is_at_its_end()
+        worker.eventually(lambda: worker.row.open == 0)
+        assert worker.row.requests == 1
 
 
 # ### Failures

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections import deque
 
+from spyglass_systemd.backends import forked
 from spyglass_systemd.backends.aio import peer_name
 from spyglass_systemd.words.listener import AF_UNIX
 
@@ -35,6 +36,7 @@ _LAST_WORDS = 0.8  # of `drain`: then a handler sees the end of its input, befor
 
 def serve(leads: tuple[Lead, ...], gate: Gate, settings: Settings) -> None:
     """Serve until the gate is `stopped`."""
+    forked.watch()
     _Server(leads, gate, settings).run()
 
 
@@ -140,6 +142,8 @@ class _Server:
                 app(connection, address)
         except BaseException as error:  # noqa: BLE001  # the app may raise what it likes
             trouble = error
+        if forked.child:
+            forked.leave(trouble)
         _see_off(connection)
         self._done.append((connection, trouble))
         os.eventfd_write(self._bell, 1)

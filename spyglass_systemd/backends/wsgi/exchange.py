@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spyglass_systemd.backends import forked
 from spyglass_systemd.backends.wsgi import refusal
 from spyglass_systemd.backends.wsgi.files import FileWrapper
 from spyglass_systemd.backends.wsgi.reply import Reply
@@ -49,6 +50,8 @@ class Exchange(Reply):
         try:
             if self._iterator is None:
                 result = self._result = self._app(self._environ, self.start_response)
+                if forked.child:
+                    forked.leave()
                 kind = type(result)
                 if (kind is list or kind is tuple) and not self.begun:
                     self._send_whole(result)
@@ -64,12 +67,16 @@ class Exchange(Reply):
     def _stream(self, chunks: Iterator[bytes]) -> bool:
         """Send what the app yields; true where it is to go on later."""
         for chunk in chunks:
+            if forked.child:
+                break
             if chunk:
                 self._send(chunk)
                 if self._mute or self._overrun:
                     break  # whatever follows goes nowhere, and nothing would tell that the client is gone
                 if self._outlet.full or self._service.progress(self):
                     return True
+        if forked.child:
+            forked.leave()
         return False
 
     def start_response(
@@ -92,6 +99,8 @@ class Exchange(Reply):
 
     def _write(self, data: bytes) -> None:
         """The callable that start_response returns. Raises BrokenPipeError where the client is gone."""
+        if forked.child:
+            raise RuntimeError("a child that the app has forked cannot answer: the worker does")
         if self._outlet.gone and not self.done:
             raise Gone("the client is gone, or was given up")
         self._send(data)
@@ -108,9 +117,15 @@ class Exchange(Reply):
             if self.input is not None:
                 self.input.close()
         except BaseException as error:  # noqa: BLE001  # as in call
+            if forked.child:
+                forked.leave(error)
             self._service.blame(self.request, error)
+        if forked.child:
+            forked.leave()
 
     def _fail(self, error: BaseException) -> None:
+        if forked.child:
+            forked.leave(error)
         if isinstance(error, Gone):
             self.broken = True
             return

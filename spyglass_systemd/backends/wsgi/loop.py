@@ -7,6 +7,7 @@ import sys
 from math import inf
 from time import monotonic, monotonic_ns
 
+from spyglass_systemd.backends import forked
 from spyglass_systemd.backends.access import AccessLog
 from spyglass_systemd.backends.wsgi.connection import Connection
 from spyglass_systemd.backends.wsgi.door import Door
@@ -35,6 +36,7 @@ _LONGEST = 86400.0  # seconds of one epoll_wait(2): its milliseconds are a C int
 
 def serve(leads: tuple[Lead, ...], gate: Gate, settings: Settings) -> None:
     """Serve WSGI apps (PEP 3333) until the Master says Stop, or is gone and all is answered."""
+    forked.watch()
     access = AccessLog(sys.stdout.fileno(), gate.row.worker) if settings.access_log else None
     service = Service(gate, settings, access)
     loop = Loop(service, [Door(lead, service.rules(lead), service.environ(lead)) for lead in leads])
