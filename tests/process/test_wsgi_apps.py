@@ -8,6 +8,7 @@ import resource
 import select
 import signal
 import sys
+import threading
 import time
 
 import pytest
@@ -195,6 +196,69 @@ def test_more_than_may_wait_is_not_written_for_one_client(told):
     with serving(Writer(told, 100_000), prepare=little) as worker, worker.connect(small=True) as client:
         client.get()
         assert told.hear() == b"gone"
+        worker.eventually(lambda: worker.row.open == 0)
+
+
+# ### An app that is not ready
+
+
+def test_an_app_that_is_not_ready_lets_others_have_their_turn(threads):
+    """PEP 3333: who is not ready yields nothing."""
+    ready = threading.Event()
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        if environ["PATH_INFO"] == "/ready":
+            ready.set()
+            return [b"said"]
+        return wait()
+
+    def wait():
+        while not ready.is_set():
+            yield b""
+        yield b"ready"
+
+    with serving(app, threads=threads) as worker, worker.connect() as client:
+        client.get("/wait")
+        worker.eventually(lambda: worker.row.requests == 1)
+        assert worker.ask(b"GET /ready HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").body == b"said"
+        assert client.response().body == b"ready"
+
+
+def test_an_app_that_is_not_ready_has_been_busy_since_it_began(threads):
+    enough = threading.Event()
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        if environ["PATH_INFO"] == "/enough":
+            enough.set()
+        return [b"fine"] if environ["PATH_INFO"] != "/" else (b"" for _ in iter(enough.is_set, True))
+
+    with serving(app, threads=threads) as worker, worker.connect() as client:
+        client.get()
+        since = worker.eventually(lambda: worker.row.busy_since_ns)
+        for _ in range(5):
+            assert worker.ask(b"GET /other HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").body == b"fine"
+        worker.eventually(lambda: worker.row.busy_since_ns == since)
+        assert worker.ask(b"GET /enough HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").body == b"fine"
+        assert client.response().body == b""
+
+
+def test_an_app_that_is_not_ready_is_closed_when_its_client_goes(told):
+    class Never(Endless):
+        def __next__(self):
+            return b""
+
+    def app(_environ, start_response):
+        start_response("200 OK", [])
+        return Never(told)
+
+    with serving(app) as worker:
+        client = worker.connect()
+        client.get()
+        worker.eventually(lambda: worker.row.busy_since_ns)
+        client.reset()
+        assert told.hear() == b"closed"
         worker.eventually(lambda: worker.row.open == 0)
 
 

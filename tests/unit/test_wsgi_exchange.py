@@ -54,6 +54,7 @@ class Answer:
             date=types.SimpleNamespace(line=lambda: DATE),
             progress=self.progress,
             wrote=self.progress,
+            waits=lambda _: False,
             tell=self.told.append,
             blame=lambda _, error: self.blamed.append(error),
         )

@@ -91,6 +91,10 @@ class Connection(Wire):
         else:
             self._close()
 
+    def give_way(self) -> None:
+        """It is the others' turn. Of the client nothing matters meanwhile, but that he goes."""
+        self._watch(0)
+
     def resume(self) -> None:
         """It is this connection's turn again: an app that gave way, or a request that came behind another."""
         if self.state == ANSWER:

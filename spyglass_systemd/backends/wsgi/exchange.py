@@ -75,6 +75,8 @@ class Exchange(Reply):
                     break  # whatever follows goes nowhere, and nothing would tell that the client is gone
                 if self._outlet.full or self._service.progress(self):
                     return True
+            elif self._outlet.gone or self._service.waits(self):
+                return True
         if forked.child:
             forked.leave()
         return False

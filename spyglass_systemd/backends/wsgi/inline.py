@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from spyglass_systemd.backends.wsgi.service import Service
 
 # ### May an app hold the loop for ever by yielding for ever?
-# No. After each chunk that it yields it gives way once it has had its slice, and goes on when the others had theirs.
+# No. After each chunk that it yields it gives way once it has had its slice, and goes on when the others had theirs. So
+# does one that yields nothing, because it is not ready; but that is no progress, and it is as busy as before.
 #
 # ### Why does each exchange have a context of its own?
 # Because several may be suspended at once, each in the middle of an iterable, and what one of them has pushed (the
@@ -29,7 +30,8 @@ class Inline:
     """`ready`: where connections wait whose app has given way."""
 
     def __init__(self, service: Service, ready: list[Connection]) -> None:
-        self._busy = service.gate.row.busy
+        self._row = service.gate.row
+        self._busy = self._row.busy
         self._note = service.gate.note
         self._ready = ready
         self._budget = service.budget
@@ -37,6 +39,7 @@ class Inline:
         self._turn: Connection | None = None  # whose it is
         service.progress = self._progress
         service.wrote = self._wrote
+        service.waits = self._waits
 
     def outlet(self, sock: _socket.socket) -> Outlet:
         """The sending side of a new connection."""
@@ -45,11 +48,13 @@ class Inline:
     def run(self, connection: Connection, exchange: Exchange) -> None:
         """Until the exchange is done, its client is full, or its slice is over."""
         context = exchange.context
+        self._slice_ns = since = monotonic_ns()
         if context is None:
             context = exchange.context = copy_context()
-        self._slice_ns = now = monotonic_ns()
+        elif exchange.since_ns:
+            since, exchange.since_ns = exchange.since_ns, 0
         self._note(exchange.request.line)
-        self._busy(now)
+        self._busy(since)
         self._turn = connection
         context.run(exchange.call)
         self._turn = None
@@ -57,6 +62,7 @@ class Inline:
         if exchange.done or not connection.outlet.empty:
             connection.proceed()
         else:
+            connection.give_way()
             self._ready.append(connection)
 
     def abandon(self, exchange: Exchange) -> None:
@@ -71,6 +77,12 @@ class Inline:
         now = monotonic_ns()
         self._busy(now)
         return now - self._slice_ns > _SLICE_NS
+
+    def _waits(self, exchange: Exchange) -> bool:
+        if monotonic_ns() - self._slice_ns <= _SLICE_NS:
+            return False
+        exchange.since_ns = self._row.busy_since_ns
+        return True
 
     def _wrote(self, exchange: Exchange) -> None:
         self._progress(exchange)

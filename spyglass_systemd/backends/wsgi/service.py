@@ -36,7 +36,7 @@ class Service:
     `introduced`: every connection begins with a PROXY header; `trust`: whose, None where that is all the same.
     `closing`: no way back, every answer is the last one of its connection. `progress(exchange)` is called when an app
     has yielded something; it returns true when the app should give way to others. `wrote(exchange)` is called when it
-    has called `write`.
+    has called `write`, `waits(exchange)` when it has yielded nothing yet, and returns true as `progress` does.
     """
 
     __slots__ = (
@@ -58,6 +58,7 @@ class Service:
         "screen",
         "threads",
         "trust",
+        "waits",
         "write_timeout",
         "wrote",
     )
@@ -87,6 +88,7 @@ class Service:
         self.closing = False
         # Whoever runs the app puts his own here.
         self.progress: Callable[[Exchange], bool] = lambda _: False
+        self.waits: Callable[[Exchange], bool] = lambda _: False
         self.wrote: Callable[[Exchange], object] = lambda _: None
 
     def rules(self, lead: Lead) -> Rules:
