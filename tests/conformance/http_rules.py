@@ -563,3 +563,19 @@ GROUPS = {
     "Expect": EXPECTATIONS,
 }
 RULES = [rule._replace(name=f"{group}: {rule.name}") for group, rules in GROUPS.items() for rule in rules]
+
+HEAD = b"HEAD / HTTP/1.1\r\n" + HOST
+# RFC 9110, section 9.3.2: what answers a HEAD has no body, whoever answers. Their refusals do not fit into the rows
+# above, where an answer is as long as it says.
+REFUSED_HEADS = [
+    refused("a head that is no good", "9110 9.3.2", HEAD + b"A : b\r\n\r\n"),
+    refused("no Host", "9110 9.3.2", b"HEAD / HTTP/1.1\r\n\r\n"),
+    refused("no Host that is one", "9110 9.3.2", b"HEAD / HTTP/1.1\r\nHost: a b\r\n\r\n"),
+    refused("an empty line before it", "9110 9.3.2", b"\r\nHEAD / HTTP/1.1\r\n\r\n"),
+    refused("another expectation", "9110 9.3.2", HEAD + b"Expect: cake\r\n\r\n", 417),
+    refused("another version", "9110 9.3.2", line(b"HEAD / HTTP/2.0"), 505),
+    refused("a target that is too long", "9110 9.3.2", line(b"HEAD /" + b"a" * LINE_LIMIT + b" HTTP/1.1"), 414),
+    refused("a field that is too long", "9110 9.3.2", HEAD + b"A: " + b"a" * LINE_LIMIT + b"\r\n\r\n", 431),
+    refused("too many fields", "9110 9.3.2", HEAD + b"A: b\r\n" * FIELDS + b"\r\n", 431),
+    refused("a body that is none", "9110 9.3.2", HEAD + b"Transfer-Encoding: chunked\r\n\r\nx\r\n"),
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from http_rules import CLOSED, OPEN, RULES, WAITS
+from http_rules import CLOSED, GET, OPEN, REFUSED_HEADS, RULES, WAITS
 from talk import DATE, Counter, answers, echo, pieces
 
 from spyglass_systemd.backends.wsgi.refusal import REASONS
@@ -75,3 +75,15 @@ def test_its_answers_are_these_bytes(name):
         assert rest.startswith(expected), (rest, expected)
         rest = rest[len(expected) :]
     assert rest == b""
+
+
+@pytest.mark.parametrize("rule", REFUSED_HEADS, ids=lambda rule: rule.name)
+@pytest.mark.parametrize("size", [0, 1, 7])
+@pytest.mark.parametrize("before", [b"", GET + b"\r\n"], ids=["alone", "behind another"])
+def test_a_head_that_is_refused_is_told_so_without_a_body(rule, size, before):
+    said, end = Counter(echo).talk(pieces(before + rule.sent, size))
+    status, *fields = said[said.rindex(b"HTTP/1.1 ") :].split(b"\r\n")
+    assert status.startswith(b"HTTP/1.1 %d " % rule.answers[0])
+    assert b"Connection: close" in fields
+    assert fields[-2:] == [b"", b""], "a body"
+    assert end == CLOSED

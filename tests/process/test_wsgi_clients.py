@@ -224,6 +224,13 @@ def test_who_stops_in_the_middle_of_a_head_gets_a_408():
         assert client.is_at_its_end()
 
 
+def test_who_stops_in_the_middle_of_a_head_that_wants_no_body_gets_none():
+    with serving(hello, header_timeout=0.1) as worker, worker.connect() as client:
+        client.send(b"HEAD / HT")
+        assert client.response("HEAD").code == 408
+        assert client.is_at_its_end()
+
+
 def test_a_head_that_never_ends_gets_a_408_however_busy_it_is():
     with serving(hello, header_timeout=0.3) as worker, worker.connect() as client:
         client.send(b"GET / HTTP/1.1\r\n")

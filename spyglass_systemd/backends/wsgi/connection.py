@@ -195,13 +195,11 @@ class Connection(Wire):
             self._loop.arm(self, timeout)
 
     def _refuse(self, code: int, why: str) -> None:
-        loop, request = self._loop, self.framing.request
+        loop, mute = self._loop, self.framing.mute
         self.framing.close()
         loop.refused(self, code)
         self.state, self.deadline = ANSWER, inf
-        self.outlet.say(
-            refusal.answer(code, why, loop.service.date.line(), body=request is None or request.method != "HEAD")
-        )
+        self.outlet.say(refusal.answer(code, why, loop.service.date.line(), body=not mute))
         self.proceed()
 
     # ### An answer goes out

@@ -56,11 +56,12 @@ class Framing:
     and is not read yet. `asks`: the client waits for 100 Continue.
     """
 
-    __slots__ = ("_body", "_rules", "_share", "_template", "asks", "environ", "request", "rest")
+    __slots__ = ("_began", "_body", "_rules", "_share", "_template", "asks", "environ", "request", "rest")
 
     def __init__(self, rules: Rules, template: dict[str, Any]) -> None:
         self._rules = rules
         self._template = template  # what all environs have in common
+        self._began = b""  # what a head that is no good begins with
         self._body: Body | None = None
         self._share = Share(rules.budget)
         self.environ: dict[str, Any] = {}
@@ -76,6 +77,11 @@ class Framing:
     def peer(self) -> str:
         """The address that the connection comes from, "" on a Unix socket."""
         return str(self._template["REMOTE_ADDR"])
+
+    @property
+    def mute(self) -> bool:
+        """It is a HEAD that is coming in, or was refused: no answer to it has a body, a refusal neither."""
+        return (self.request.line if self.request else self._began or self.rest).startswith(b"HEAD ")
 
     @property
     def stage(self) -> int:
@@ -115,7 +121,11 @@ class Framing:
         self.rest = data[end + 4 :]
         self.environ = environ = self._template.copy()
         rules = self._rules
-        self.request = request = parse(data[:end], environ, rules.limits, rules.prefix, rules.believe)
+        try:
+            self.request = request = parse(data[:end], environ, rules.limits, rules.prefix, rules.believe)
+        except Refusal:
+            self._began = data[:5]
+            raise
         if request.length:
             return self._begin_body(request)
         environ["wsgi.input"] = io.BytesIO()
