@@ -399,6 +399,25 @@ def test_the_access_log_has_a_line_for_each_request(threads):
         assert re.fullmatch(r'127\.0\.0\.1 - - \[[^]]+\] "-" 400 - "-" "-" ms=0 worker=1', second), second
 
 
+def test_a_refusal_is_nobodys_but_its_peers_in_the_access_log(threads):
+    def app(_environ, start_response):
+        start_response("200 OK", [])
+        return [b"x"]
+
+    words = {"access_log": True, "trusted_proxies": ("127.0.0.1",), "header_timeout": 0.2}
+    with serving(app, threads=threads, **words) as worker, worker.connect() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.7\r\nUser-Agent: good\r\n\r\n")
+        assert client.response().body == b"x"
+        client.send(b"GET / HT")
+        assert client.response().code == 408
+        worker.end()
+        first, second = worker.logged.splitlines()
+        assert first.startswith("203.0.113.7 - - ")
+        assert '"good"' in first
+        assert second.startswith("127.0.0.1 - - ")
+        assert '"-" 408 - "-" "-"' in second
+
+
 def test_max_requests_asks_for_a_successor_and_serves_on():
     from spyglass_systemd.words.reports import Retiring
 

@@ -114,6 +114,7 @@ class Framing:
             end = data.find(b"\r\n\r\n")
             if end < 0:
                 self.rest = data
+                self.environ = self._template  # not that of the request before: a refusal is nobody's of whom it spoke
                 if self.stage == HEAD:
                     check_partial(data, self._rules.limits)
                     self._hold(len(data))
