@@ -57,9 +57,10 @@ class Exchange(Reply):
                     self._send_whole(result)
                 elif kind is not FileWrapper or self.begun or not self._send_file(result):
                     self._iterator = iter(result)
-            if self._iterator is not None and self._stream(self._iterator):
-                return
-            self._finish()
+            if self._iterator is not None:
+                if self._stream(self._iterator):
+                    return
+                self._finish()
         except BaseException as error:  # noqa: BLE001  # whatever an app raises, SystemExit too, ends one request only
             self._fail(error)
         self.close()
