@@ -499,6 +499,13 @@ def test_an_empty_file_is_an_empty_body(tmp_path):
     assert answer.exchange.done
 
 
+def test_a_file_that_does_not_say_how_large_it_is_is_read():
+    answer = Answer(app_of(FileWrapper(open("/proc/version", "rb"))))  # noqa: PTH123, SIM115  # the server closes it
+    assert b"Transfer-Encoding: chunked" in answer.head
+    assert b"Linux" in answer.body
+    assert answer.exchange.done
+
+
 def test_a_wrapper_without_a_close_has_none():
     assert not hasattr(FileWrapper(types.SimpleNamespace(read=lambda _: b"")), "close")
 

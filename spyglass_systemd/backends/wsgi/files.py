@@ -42,7 +42,7 @@ class FileWrapper:
             return None
         fd = plain.fileno()
         status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISREG(status.st_mode) or not status.st_size:  # files of /proc have no size, and content
             return None
         offset = plain.tell()
         return fd, offset, max(0, status.st_size - offset)
