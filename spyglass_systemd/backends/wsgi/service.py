@@ -141,7 +141,7 @@ class Service:
         try:
             story = _story(error)
         except BaseException as why:  # noqa: BLE001  # it cannot be written down, or EMFILE: nothing to load modules by
-            story = f"{type(error).__name__} (no traceback can be written: {type(why).__name__})\n"
+            story = f"{_named(error)} (no traceback can be written: {_named(why)})\n"
         self.tell(f"{request.method} {request.target}: the app failed\n{story}")
 
     def tell(self, text: str) -> None:
@@ -161,3 +161,9 @@ def _story(error: BaseException) -> str:
     while trace is not None and trace.tb_next and trace.tb_frame.f_code.co_filename.startswith(_OURS):
         trace = trace.tb_next
     return "".join(traceback.format_exception(type(error), error, trace))
+
+
+def _named(error: BaseException) -> str:
+    """Without its own text, which may raise; with the system's, where it is the system's error."""
+    number = error.errno if isinstance(error, OSError) else None
+    return f"{type(error).__name__}, {os.strerror(number)}" if type(number) is int else type(error).__name__
