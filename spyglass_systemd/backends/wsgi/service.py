@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -164,6 +165,6 @@ def _story(error: BaseException) -> str:
 
 
 def _named(error: BaseException) -> str:
-    """Without its own text, which may raise; with the system's, where it is the system's error."""
-    number = error.errno if isinstance(error, OSError) else None
-    return f"{type(error).__name__}, {os.strerror(number)}" if type(number) is int else type(error).__name__
+    """Without its own text, which may raise; with the number of an error of the system's."""
+    name, number = type(error).__name__, error.errno if isinstance(error, OSError) else None
+    return f"{name} {errno.errorcode.get(number, number)}" if type(number) is int else name
