@@ -426,7 +426,7 @@ def test_an_app_that_fails_where_there_is_no_descriptor_to_say_so_ends_one_reque
         other.get("/")
         assert other.response().body == b"fine"
         worker.end()
-        assert "ZeroDivisionError (no traceback can be written: OSError EMFILE)" in worker.said
+        assert "ZeroDivisionError (no traceback can be written: " in worker.said
 
 
 @pytest.mark.parametrize(
