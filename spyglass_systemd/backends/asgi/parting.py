@@ -142,7 +142,10 @@ class _Farewell(asyncio.Protocol):
 
     def _look(self) -> None:
         now = self._loop.time()
-        if now >= self._over or (now >= self._until and not self._transport.get_write_buffer_size()):
+        if self._transport.get_write_buffer_size():  # he has his answer to take: how fast, is the heartbeat's to see
+            self._over = max(self._over, now + _LONGEST)
+            self._until = max(self._until, now + _SILENCE)
+        if now >= min(self._over, self._until):
             self._transport.abort()
         else:
             self._timer = self._loop.call_later(max(self._until - now, _SILENCE / 4), self._look)
