@@ -163,6 +163,47 @@ def test_each_listener_leads_to_its_app_of_whatever_kind(service, listener, tmp_
     master.log.until("slept")
 
 
+FLOODS = """
+import asyncio
+
+async def floods(reader, writer):
+    line = await reader.readline()
+    if line == b"stream\\n":
+        while True:
+            writer.write(bytes(65536))
+            await writer.drain()
+    writer.write(bytes(8 << 20) if line == b"at once\\n" else line)
+"""
+
+
+def flooding(service, *more):
+    """A service whose handler answers with more than anybody's buffers hold."""
+    master = service("--workers", "1", *more, app=FLOODS, spec="blog:floods")
+    with Speaker(master).say(b"hello\n") as first:
+        master.start()
+        first.until(b"hello\n")
+    return master
+
+
+@pytest.mark.parametrize("words", [b"at once\n", b"stream\n"])
+def test_a_client_that_reads_nothing_of_an_async_handler_does_not_keep_the_app_awake(service, words):
+    master = flooding(service, "--max-stream-idle", "0.4", "--idle", "2")
+    with Speaker(master).say(words) as one:
+        one.connection.sock.recv(1)
+        assert master.wait() == 0
+    master.log.until("slept")
+
+
+def test_a_client_that_takes_its_time_gets_all_that_an_async_handler_has_left(service):
+    master = flooding(service, "--write-timeout", "0.4", "--idle", "2")
+    came = 0
+    with Speaker(master).say(b"at once\n") as one:
+        while data := one.connection.sock.recv(65536):
+            came += len(data)
+            take_time(0.02)
+    assert came == 8 << 20
+
+
 def test_an_async_handler_that_blocks_its_loop_is_ended_by_request_timeout(service):
     master = woken(service, "lines:stream", "raw", "--request-timeout", "0.4")
     with Speaker(master).say(b"block\n") as stuck:

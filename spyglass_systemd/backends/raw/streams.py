@@ -18,9 +18,17 @@ if TYPE_CHECKING:
     from spyglass_systemd.words.listener import Lead, Listener
     from spyglass_systemd.words.options import Settings
 
+    Bounds = tuple[float, float]  # seconds, and how many bytes a client takes in them at least
+
 _ERROR = 3  # syslog(3)
 _SILENCE = 2.0  # seconds in which a client says his end after us
 _LAST_WORDS = 0.8  # of `drain`: then a handler sees the end of its input, before the Master ends it
+
+
+# ### How long does a client have to take what a handler has left for him?
+# As long as he takes it. A flat limit would cut who is slow and honest; none would let one who reads nothing keep the
+# app awake for ever. So what is left must become less, by `min_rate`, within `write_timeout` (or `max_stream_idle`, if
+# that is shorter): the rule of an HTTP answer.
 
 
 def serve(leads: tuple[Lead, ...], gate: Gate, settings: Settings) -> None:
@@ -42,6 +50,8 @@ class _Server:
         self._gate = gate
         self._drain = settings.drain
         self._silence = settings.max_stream_idle
+        patience = min(settings.write_timeout, self._silence or settings.write_timeout)
+        self._bounds = (patience, max(1, settings.min_rate * patience))
         self._pulse = Pulse(loop, gate.row, settings.request_timeout)
         self._introductions: Introductions | None = None
         if settings.proxy_protocol:
@@ -72,7 +82,7 @@ class _Server:
                 await self._talk(self._apps[listener.fd], reader, writer)
             finally:
                 del self._talking[reader]
-                await _see_off(reader, writer)
+                await _see_off(reader, writer, self._bounds)
         except OSError:
             pass  # the client is gone; what its handler made of that is its own affair
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001  # the app may raise what it likes
@@ -129,16 +139,40 @@ class _Server:
                 reader.feed_eof()
 
 
-async def _see_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _see_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, bounds: Bounds) -> None:
     """Say our end and read what is left: unread, it makes the close a reset, which overtakes what was sent."""
+    transport = writer.transport
+    watch = asyncio.create_task(_cut_the_slow(transport, *bounds))
     try:
         if writer.can_write_eof() and not writer.is_closing():
             writer.write_eof()
-            async with asyncio.timeout(_SILENCE):
-                while await reader.read(65536):
-                    pass
-    except (OSError, TimeoutError):
+            while not await _has_ended(reader) and transport.get_write_buffer_size():
+                pass
+    except OSError:
         pass
     finally:
         writer.close()
-        await writer.wait_closed()
+        try:
+            await writer.wait_closed()
+        finally:
+            watch.cancel()
+
+
+async def _has_ended(reader: asyncio.StreamReader) -> bool:
+    """Whether the client says his end in time."""
+    try:
+        async with asyncio.timeout(_SILENCE):
+            while await reader.read(65536):
+                pass
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _cut_the_slow(transport: asyncio.WriteTransport, patience: float, least: float) -> None:
+    """Who takes less than `least` bytes of what is left for him in `patience` seconds is given up."""
+    while left := transport.get_write_buffer_size():
+        await asyncio.sleep(patience)
+        if left - transport.get_write_buffer_size() < min(left, least):
+            transport.abort()
+            return
