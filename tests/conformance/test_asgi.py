@@ -118,6 +118,30 @@ def test_a_head_that_would_split_a_response_is_a_500(server, status, fields):
     assert b"set-cookie" not in data
 
 
+HEAD = b"HEAD / HTTP/1.1\r\n"
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize(
+    ("code", "pieces"),
+    [
+        (400, [HEAD + b"Host: a b\r\n\r\n"]),
+        (400, [b"\r\n" + HEAD + b"Host: a b\r\n\r\n"]),
+        (400, [HEAD[:3], HEAD[3:] + b"Host: a b\r\n\r\n"]),
+        (417, [HEAD + b"Host: a\r\nExpect: x\r\n\r\n"]),
+        (431, [HEAD + b"A: " + b"x" * 9000]),
+        (400, [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", HEAD + b"\r\n"]),
+        (505, [b"HEAD / HTTP/1.7\r\n\r\n"]),
+    ],
+)
+def test_the_refusal_of_a_head_request_has_no_body(server, code, pieces):
+    data, end = Counter(echo, server, line_limit=8192, header_limit=65536).talk(pieces)
+    last = data[data.rindex(b"HTTP/1.1 ") :]
+    assert last.startswith(b"HTTP/1.1 %d " % code)
+    assert last.endswith(b"\r\n\r\n")
+    assert end == CLOSED
+
+
 @pytest.mark.parametrize("server", SERVERS)
 def test_fields_that_can_be_read_only_once_are_sent(server):
     async def app(_scope, _receive, send):

@@ -160,6 +160,14 @@ def test_who_says_nothing_for_header_timeout_is_closed(service, said_so_far):
         assert one.end().partition(b"\r\n")[0] == (b"HTTP/1.1 408 Request Timeout" if said_so_far else b"")
 
 
+def test_half_the_head_of_a_head_request_is_refused_without_a_body(service):
+    master = woken(service, "--header-timeout", "0.3")
+    with Speaker(master).say(b"HEAD / HTTP/1.1\r\nHo") as one:
+        answer = one.end()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert answer.endswith(b"\r\n\r\n")
+
+
 def test_a_connection_that_is_kept_alive_has_keepalive_and_not_header_timeout(service):
     master = woken(service, "--header-timeout", "0.2", "--keepalive", "1.5")
     with Speaker(master).say(get()) as kept:

@@ -108,7 +108,7 @@ def protocol_factory(  # noqa: C901  # a class, made for one configuration
                 except Refusal as refused:
                     self._sieve = Deaf()
                     self._share.keep(0)
-                    self._refuse(refused)
+                    self._refuse(refused, mute=sieve.mute)
                     return
                 if piece:
                     read(self, piece)
@@ -169,18 +169,20 @@ def protocol_factory(  # noqa: C901  # a class, made for one configuration
             if not unread(self.transport):  # else a request has come in this very turn
                 super().timeout_keep_alive_handler()
 
-        def _refuse(self, refused: Refusal) -> None:
+        def _refuse(self, refused: Refusal, *, mute: bool) -> None:
             if names.is_answering(self):
                 names.give_up(self, loop, refused.code, refused.why)
             elif names.is_receiving(self):  # its answer is out: there is nothing left to say
                 names.close(self)
             else:
-                names.refuse(self, refused.code, refused.why)
+                names.refuse(self, refused.code, refused.why, mute=mute)
 
         def late(self) -> None:
             """Its client had time enough for what he is sending."""
-            if (self._sieve is not None and self._sieve.half) or names.is_answering(self):
-                self._refuse(Refusal(408, "the request took too long to come"))
+            half = self._sieve if self._sieve is not None and self._sieve.half else None
+            if half is not None or names.is_answering(self):
+                mute = half is not None and half.mute
+                self._refuse(Refusal(408, "the request took too long to come"), mute=mute)
             else:
                 names.close(self)
 

@@ -160,14 +160,17 @@ def is_waiting_for_body(protocol: Any) -> bool:
     return is_receiving(protocol) and not protocol.flow.read_paused
 
 
-def refuse(protocol: Any, code: int, why: str) -> None:
-    """The server's own answer, and the end, where no answer of the app is on its way."""
+def refuse(protocol: Any, code: int, why: str, *, mute: bool = False) -> None:
+    """The server's own answer, and the end, where no answer of the app is on its way.
+
+    `mute`: a request that uvicorn has not seen asked for a head only.
+    """
     from spyglass_systemd.backends.wsgi import refusal  # noqa: PLC0415  # for an error only
 
     transport = protocol.transport
     if transport is not None and not transport.is_closing():
         date = b"".join(b"%b: %b\r\n" % field for field in protocol.server_state.default_headers)
-        body = not is_answering(protocol) or cycle_of(protocol).scope["method"] != "HEAD"
+        body = cycle_of(protocol).scope["method"] != "HEAD" if is_answering(protocol) else not mute
         transport.write(refusal.answer(code, why, date, body=body))
         transport.close()
 

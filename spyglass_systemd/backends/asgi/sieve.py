@@ -28,6 +28,7 @@ _TOKEN = "".join(sorted(TOKEN)).encode()
 _MINOR = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}
 _CR = ord("\r")
 _END = b"\r\n\r\n"
+_HEAD = b"HEAD "
 _MOST_REMEMBERED = 128
 _LONGEST_REMEMBERED = 1024
 _LONGEST_NAME = 64
@@ -43,11 +44,13 @@ _hosts: set[bytes] = set()
 class Sieve:
     """`read` what came. `idle`: the next byte begins a message; `half`: there is a part of a head.
 
+    `mute`: the message that was begun last asks for a head only (HEAD), so that its refusal has no body either.
+
     `known` is for all connections with the same limits: what stands behind `request_line` in requests without a body,
     and whether somebody claims there who asks.
     """
 
-    __slots__ = ("_body_limit", "_decoder", "_head", "_known", "_left", "_limits", "_share")
+    __slots__ = ("_body_limit", "_decoder", "_head", "_known", "_left", "_limits", "_share", "mute")
 
     def __init__(self, limits: Limits, body_limit: int | None, share: Share, known: dict[bytes, bool]) -> None:
         self._limits = limits
@@ -57,6 +60,7 @@ class Sieve:
         self._head = b""
         self._left = 0  # bytes of a body that has a length
         self._decoder: Decoder | None = None
+        self.mute = False
 
     @property
     def idle(self) -> bool:
@@ -94,12 +98,14 @@ class Sieve:
                 begin += 2
             data = data[begin:]
             end = data.find(_END)
+            self.mute = data.startswith(_HEAD)
             if end < 0:
                 if data not in (b"", b"\r"):
                     check_partial(data, self._limits)
                 self._hold(len(data))
                 self._head = data  # not sooner: who is refused is not remembered while he is seen off
                 return b"", b""
+        self.mute = data.startswith(_HEAD)
         if self._share:
             self._share.keep(0)
         head, length = self._frame(data[:end])
