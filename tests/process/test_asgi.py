@@ -132,6 +132,19 @@ def test_an_app_that_fails_is_answered_500_and_its_traceback_is_in_the_log(servi
     master.log.until("ValueError: broken")
 
 
+@pytest.mark.parametrize("server", ["asgi-h11", "asgi-httptools"])
+def test_an_app_that_fails_in_a_way_that_cannot_be_told_is_answered_500(service, server):
+    source = """
+async def app(scope, receive, send):
+    raise SyntaxError("m", ("f", 1, "x", "text"))
+"""
+    master = service("--workers", "1", *options(server)[:-1], app=source)
+    with Speaker(master).say(get()) as first:
+        master.start()
+        assert first.end().startswith(b"HTTP/1.1 500 ")
+    master.log.until("SyntaxError")
+
+
 def test_a_body_that_the_app_does_not_read_does_not_reset_its_answer(service):
     """30 MB, which the client sends to its end before it reads."""
     master = woken(service)

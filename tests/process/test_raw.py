@@ -41,6 +41,23 @@ def test_a_handler_that_may_be_wsgi_is_asked_for_its_kind(service):
     assert master.wait() == 69
 
 
+def test_an_async_handler_that_fails_in_a_way_that_cannot_be_told_is_named(service):
+    source = """
+async def app(reader, writer):
+    if await reader.readline() == b"fail\\n":
+        raise SyntaxError("m", ("f", 1, "x", "text"))
+    writer.write(b"hello\\n")
+"""
+    master = service("--workers", "1", "--kind", "raw", app=source)
+    with Speaker(master).say(b"fail\n") as first:
+        master.start()
+        assert first.end() == b""
+    assert "SyntaxError" in master.log.until("handler_failed")
+    with Speaker(master).say(b"hello\n") as one:
+        assert one.end() == b"hello\n"
+    assert "worker_died" not in master.log
+
+
 @pytest.mark.parametrize(("spec", "kind"), BOTH)
 def test_a_handler_that_fails_ends_one_connection(service, spec, kind):
     master = woken(service, spec, kind)

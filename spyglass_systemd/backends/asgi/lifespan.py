@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from spyglass_systemd.protocols.apps import trace_of
+from spyglass_systemd.backends.trouble import trace
 from spyglass_systemd.words.errors import AppError
 
 TYPE_CHECKING = False
@@ -62,14 +62,14 @@ class Lifespan:
         if error is None or not self._asked:
             self.supported = False
         elif event == "lifespan.startup":
-            raise AppError(f"{type(error).__name__} in the lifespan's startup: {error}", trace=trace_of(error))
+            raise AppError(f"{type(error).__name__} in the lifespan's startup: {error}", trace=trace(error))
 
     async def _run(self) -> None:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         try:
             await self._app(scope, self._receive, self._send)
         except (SystemExit, KeyboardInterrupt) as error:  # which would end the loop, and leave nobody to say why
-            raise AppError(f"{type(error).__name__}({error}) in the lifespan", trace=trace_of(error)) from None
+            raise AppError(f"{type(error).__name__}({error}) in the lifespan", trace=trace(error)) from None
 
     async def _receive(self) -> dict[str, Any]:
         self._asked = True

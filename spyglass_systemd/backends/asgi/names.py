@@ -11,6 +11,7 @@ import importlib.util
 import inspect
 import sys
 
+from spyglass_systemd.backends.trouble import tellable
 from spyglass_systemd.protocols import kinds
 from spyglass_systemd.words.errors import AppError
 
@@ -40,6 +41,8 @@ def config(app: Any, settings: Settings, root_path: str, http: str = "") -> Any:
 
     `http` is h11 or httptools, else the fastest that is installed.
     """
+    import logging  # noqa: PLC0415  # uvicorn has it
+
     from uvicorn.config import Config  # noqa: PLC0415  # after `prepare`
 
     made = Config(
@@ -57,6 +60,7 @@ def config(app: Any, settings: Settings, root_path: str, http: str = "") -> Any:
         timeout_keep_alive=settings.keepalive,  # type: ignore[arg-type]  # whole seconds only in its annotation
     )
     made.load()
+    logging.getLogger("uvicorn.error").addFilter(tellable)
     if any(importlib.util.find_spec(library) for library in ("websockets", "wsproto")):
         made.ws_protocol_class = _websocket  # type: ignore[assignment]  # it is only called
     return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from spyglass_systemd.backends import aio
+from spyglass_systemd.backends import aio, trouble
 from spyglass_systemd.backends.pulse import Pulse
 
 TYPE_CHECKING = False
@@ -86,9 +86,7 @@ class _Server:
         except OSError:
             pass  # the client is gone; what its handler made of that is its own affair
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001  # the app may raise what it likes
-            from spyglass_systemd.protocols.apps import trace_of  # noqa: PLC0415  # only on this path
-
-            self._gate.say("handler_failed", _ERROR, f"{type(error).__name__}: {error}\n{trace_of(error)}")
+            self._gate.say("handler_failed", _ERROR, trouble.told(error))
         finally:
             connection.close()
             self._gate.answered()
