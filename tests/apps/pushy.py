@@ -59,7 +59,7 @@ async def http(scope, receive, send):
         asyncio.create_task(let_go(lease, argument))  # noqa: RUF006
     told = {name: scope.get(name) for name in ("root_path", "client", "state", "path", "raw_path")}
     told |= {
-        "protocol": type(getattr(receive, "__self__", None)).__module__,
+        "protocol": type(getattr(receive, "__self__", None)).__mro__[-2].__module__,
         "loop": type(asyncio.get_running_loop()).__module__,
     }
     body = f"hello {told!r}\n".encode()

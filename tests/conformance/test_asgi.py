@@ -118,6 +118,76 @@ def test_a_head_that_would_split_a_response_is_a_500(server, status, fields):
     assert b"set-cookie" not in data
 
 
+TWICE = [b"GET /%d HTTP/1.1\r\nHost: a.example\r\n\r\n" % n for n in range(2)]
+CHUNKED = (b"transfer-encoding", b"chunked")
+
+
+def saying(status, fields, *pieces):
+    """An app that says this once, and then that all is well."""
+    said = iter([(status, fields, pieces)])
+
+    async def app(_scope, _receive, send):
+        code, headers, bodies = next(said, (200, [(b"content-length", b"4")], (b"fine",)))
+        await send({"type": "http.response.start", "status": code, "headers": headers})
+        for body in bodies:
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    return app
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize(
+    ("status", "fields", "pieces", "body"),
+    [
+        (304, [(b"content-length", b"3")], [b"abc"], b""),
+        (304, [(b"content-length", b"3")], [], b""),
+        (304, [], [b"abc"], b""),
+        (304, [CHUNKED], [b"abc"], b""),
+        (204, [(b"content-length", b"3")], [b"abc"], b""),
+        (204, [(b"content-length", b"0")], [], b""),
+        (204, [CHUNKED], [b"abc"], b""),
+        (200, [(b"content-length", b"3"), CHUNKED], [b"abc"], b"abc"),
+        (200, [CHUNKED, (b"Content-Length", b"3")], [b"abc"], b"abc"),
+        (200, [CHUNKED], [b"a", b"bc"], b"abc"),
+        (200, [(b"Transfer-Encoding", b"Chunked")], [b"a", b"", b"bc"], b"abc"),
+        (200, [(b"transfer-encoding", b"gzip, chunked")], [b"abc"], b"abc"),
+        (200, [(b"transfer-encoding", b"identity")], [b"abc"], b"abc"),
+        (200, [CHUNKED, CHUNKED], [b"abc"], b"abc"),
+        (200, [(b"content-length", b"3"), (b"content-length", b"3")], [b"a", b"bc"], b"abc"),
+        (200, [(b"content-length", b"3"), (b"content-length", b"4")], [b"abc"], None),
+        (200, [(b"content-length", b"+3")], [b"abc"], None),
+        (200, [(b"content-length", b"3, 3")], [b"abc"], b"abc"),
+        (101, [], [b"abc"], None),
+        (103, [(b"content-length", b"3")], [b"abc"], None),
+    ],
+)
+def test_what_an_app_says_never_moves_the_border_between_answers(server, status, fields, pieces, body):
+    """A 500, or a break, in place of what cannot be sent; never something that is read as the next answer."""
+    data, _ = Counter(saying(status, fields, *pieces), server).talk(TWICE)
+    first, *others = answers(data)
+    if first.code == status:
+        assert body is not None
+        assert first.body == body
+        if server == "httptools":  # h11 leaves it
+            assert (status == 204) <= (b"content-length" not in first.fields)
+    else:
+        assert first.code == 500
+    assert [other.body for other in others] in ([], [b"fine"])
+    if server == "httptools" and body is not None and fields != [(b"content-length", b"3, 3")]:
+        assert first.code == status
+        assert others
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("field", [[], [CHUNKED]])
+def test_http_1_0_is_answered_without_chunks_up_to_the_end_of_the_connection(server, field):
+    data, end = Counter(saying(200, field, b"abc", b"def"), server).talk([b"GET / HTTP/1.0\r\n\r\n"])
+    (answer,) = answers(data)
+    assert b"transfer-encoding" not in answer.fields
+    assert (answer.body, end) == (b"abcdef", CLOSED)
+
+
 HEAD = b"HEAD / HTTP/1.1\r\n"
 
 

@@ -133,6 +133,25 @@ def test_an_app_that_fails_is_answered_500_and_its_traceback_is_in_the_log(servi
 
 
 @pytest.mark.parametrize("server", ["asgi-h11", "asgi-httptools"])
+def test_an_answer_to_http_1_0_that_breaks_off_is_seen_to(service, listener, server):
+    """Which ends with its connection: so this one ends by a reset."""
+    source = """
+async def app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"abc", "more_body": True})
+    if scope["path"] == "/fail":
+        raise ValueError("broken")
+    await send({"type": "http.response.body", "body": b"def"})
+"""
+    master = service("--workers", "1", *options(server)[:-1], app=source, listeners=[listener("v4")])
+    with Speaker(master).say(b"GET / HTTP/1.0\r\n\r\n") as first:
+        master.start()
+        assert first.end().endswith(b"\r\n\r\nabcdef")
+    with Speaker(master).say(b"GET /fail HTTP/1.0\r\n\r\n") as one, pytest.raises(ConnectionResetError):
+        one.end()
+
+
+@pytest.mark.parametrize("server", ["asgi-h11", "asgi-httptools"])
 def test_an_app_that_fails_in_a_way_that_cannot_be_told_is_answered_500(service, server):
     source = """
 async def app(scope, receive, send):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextvars import Context
 
 from spyglass_systemd.backends.asgi import names
+from spyglass_systemd.backends.asgi.answer import answering
 from spyglass_systemd.backends.asgi.parting import Parting, unread
 from spyglass_systemd.backends.asgi.pause import Pauses
 from spyglass_systemd.backends.asgi.sieve import Deaf, Sieve, request_line
@@ -187,8 +188,17 @@ def protocol_factory(  # noqa: C901  # a class, made for one configuration
                 names.close(self)
 
         def _last_words(self) -> None:
-            """Before a close: an answer whose head was no good has begun for uvicorn, and not for the client."""
-            if names.is_answering(self) and names.is_mute(self):
-                names.refuse(self, 500, "")
+            """Before a close in the middle of an answer, what its client must see.
 
+            One whose head was no good has begun for uvicorn (h11), and not for him. One that ends with its connection
+            has not ended.
+            """
+            if names.is_answering(self):
+                if names.is_mute(self):
+                    names.refuse(self, 500, "")
+                elif names.ends_with_connection(self):
+                    self.transport.break_off()
+
+    if names.is_httptools(uvicorns):
+        Protocol.on_headers_complete = answering(uvicorns)
     return lambda: Protocol(config=config, server_state=state, **names.app_state(uvicorns, app_state))

@@ -117,6 +117,17 @@ def is_mute(protocol: Any) -> bool:
     return False
 
 
+def is_httptools(uvicorns: Any) -> bool:
+    """Whether this class of uvicorn's reads by httptools."""
+    return hasattr(uvicorns, "on_headers_complete")
+
+
+def ends_with_connection(protocol: Any) -> bool:
+    """Whether an answer has begun that its client takes for whole when the connection ends."""
+    cycle = cycle_of(protocol)
+    return bool(cycle.response_started) and cycle.scope["http_version"] == "1.0"
+
+
 def waiting(protocol: Any) -> int:
     """Bytes of a body that the app has not taken yet. What it has answered without taking, it never will: that goes."""
     cycle = cycle_of(protocol)

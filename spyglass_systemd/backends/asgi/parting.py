@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+import socket
+import struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 _SILENCE = 2.0  # seconds without a byte after which we no longer wait for the client's end
 _LONGEST = 30.0
 _MOST = 128 * 1024 * 1024
+_RESET = struct.pack("ii", 1, 0)  # socket(7): close(2) throws away what is not sent, and says so
 _PIECE = 16 * 1024  # bytes of an answer that may wait before its app has to; of a larger one see `_lighten`
 
 
@@ -82,6 +85,13 @@ class Parting:
             return bytes(memoryview(data)[os.write(sock.fileno(), data) :])
         except OSError:  # it takes nothing now, or never again: the transport will see
             return data
+
+    def break_off(self) -> None:
+        """End it so that the client sees that something is missing: by a reset, where there is such a thing (TCP)."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None and sock.fileno() >= 0:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self._transport.abort()
 
     def expects_more(self) -> None:
         """The client will answer our last words."""
