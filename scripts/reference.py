@@ -63,6 +63,7 @@ FIXED = """\
 | Trailers: `header_limit` | 431 |
 | What waits in a worker's memory, over all connections: 2 MiB, or twice `spool` | disk (WSGI); a head is refused, 503 |
 | What waits of the bodies of all ASGI requests until the app takes it: 2 MiB, and 4 KiB each | the client waits |
+| What waits of one WebSocket until its app takes it: a message and one that comes, each up to `message_limit` | the client waits |
 | What waits of one ASGI answer until its client takes it: 16 KiB, and the piece that the app is at | the app waits |
 | One answer that waits for one slow client, in a pool of threads: 1 GiB, on disk | the thread waits |
 | The same of an app that calls `write`, in one thread | the client is cut |
@@ -85,6 +86,7 @@ LIMITS = {
     "header_limit": ("The head of a request, in bytes", "431", ""),
     "header_count": ("The fields of a head", "431", ""),
     "body_limit": ("A body, in bytes: by Content-Length at once, else as it comes", "413", ""),
+    "message_limit": ("A WebSocket's message, in bytes, unpacked", "the WebSocket is closed: 1009", "Only there."),
     "spool": ("A body in memory", "it goes on in a nameless file", "The app takes a body as it comes."),
     "header_timeout": ("The time for a head", "408; closed where nothing came", ""),
     "min_rate": ("Bytes a second of a body; of an answer", "408; cut", "An answer that has begun is cut, not a 408."),

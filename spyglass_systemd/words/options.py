@@ -52,6 +52,7 @@ class Settings:
     drain: float
     root_path: str
     body_limit: int | None
+    message_limit: int
     spool: int
     min_rate: int
     max_pipelined: int

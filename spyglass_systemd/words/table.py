@@ -111,6 +111,9 @@ OPTIONS = {
         Option(_TIMES, "drain", span, 25.0, "SPAN", "Give requests this long to be answered when we are stopped."),
         Option(_HTTP, "root_path", mount, "", "PATH", "The app is mounted at this path: SCRIPT_NAME."),
         Option(_HTTP, "body_limit", size_or_off, None, "SIZE", "Refuse a request body beyond this: 413."),
+        Option(
+            _HTTP, "message_limit", size, 1024 * 1024, "SIZE", "Close a WebSocket whose message is beyond this: 1009."
+        ),
         Option(_HTTP, "spool", size, 1024 * 1024, "SIZE", "Keep bodies up to this in memory, more on disk."),
         Option(_HTTP, "min_rate", size, 500, "SIZE", "Refuse a body (408), end an answer, slower than this a second."),
         Option(_HTTP, "max_pipelined", count, 100, "N", "Close a connection after N requests that were sent ahead."),

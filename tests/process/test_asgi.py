@@ -16,6 +16,7 @@ import pytest
 from harness import eventually, said, take_time
 from packages import installed
 from speakers import Speaker, get, options, websocket
+from websockets.exceptions import ConnectionClosed
 
 VERSIONS = {"0.17.6": "10.4", "0.32.0": "15.0.1"}  # of uvicorn in Debian 12 and 13, and websockets with them
 
@@ -235,6 +236,55 @@ def test_a_body_over_the_limit_is_refused(service):
     with Speaker(master).say(chunks + b"1\r\nx\r\n0\r\n\r\n") as one:
         assert one.end().startswith(b"HTTP/1.1 413 ")
     master.has_open(0)
+
+
+PIECES = 1 << 16
+
+
+def echoed(ws, data):
+    """What the app makes of a message."""
+    ws.send(data)
+    return ws.recv()
+
+
+@pytest.mark.parametrize("library", ["websockets", "wsproto"])
+@pytest.mark.parametrize(
+    ("version", "how"), [("", "whole"), ("", "pieces"), ("", "text"), ("", "packed"), ("0.17.6", "pieces")]
+)
+def test_a_message_over_the_limit_closes_its_websocket(service, tmp_path, library, version, how):
+    words = []
+    if version:
+        packages = (f"uvicorn=={version}", f"websockets=={VERSIONS[version]}", "asgiref")
+        words = ["--pythonpath", str(installed(f"uvicorn-{version}", *packages))]
+    if library == "wsproto":
+        (tmp_path / "hidden").mkdir()
+        (tmp_path / "hidden" / "websockets.py").write_text("raise ImportError('hidden')\n")
+        words = ["--pythonpath", str(tmp_path / "hidden"), *words]
+    master = woken(service, *words)
+    with websocket(master, "/ws") as ws:
+        assert len(echoed(ws, "x" * 1_000_000)) == 1_000_000
+        data = {"text": "x" * (2 << 20), "packed": bytes(2 << 20)}.get(how, random.Random(1).randbytes(2 << 20))
+        if how == "pieces":
+            data = [data[at : at + PIECES] for at in range(0, len(data), PIECES)]
+        with pytest.raises((ConnectionClosed, OSError)):
+            echoed(ws, data)
+    master.log.until("websocket disconnected code=")
+    with Speaker(master).say(get(close=True)) as one:
+        assert one.end().startswith(b"HTTP/1.1 200 ")
+
+
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+def test_the_head_of_a_message_over_the_limit_is_enough(service):
+    master = woken(service, "--message-limit", "64KiB")
+    with Speaker(master).say(UPGRADE) as one:
+        one.until(b"\r\n\r\n")
+        one.say(b"\x82\xff" + (65537).to_bytes(8, "big") + bytes(4))
+        one.until((1009).to_bytes(2, "big"))
 
 
 def test_the_access_log_is_the_combined_format(service, capfd):

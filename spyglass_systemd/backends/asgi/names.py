@@ -49,6 +49,7 @@ def config(app: Any, settings: Settings, root_path: str, http: str = "") -> Any:
         app=app,
         http=http or ("h11" if _forced_h11() else "httptools"),
         ws="none",
+        ws_max_size=settings.message_limit,
         lifespan="off",
         log_config=None,
         log_level=settings.log_level,  # without one, each connection is a line that nobody sees
@@ -67,11 +68,10 @@ def config(app: Any, settings: Settings, root_path: str, http: str = "") -> Any:
 
 
 def _websocket(**arguments: Any) -> Any:
-    """The protocol of an upgraded connection. Imported for the first one: every other wake would wait 20 ms for it."""
-    from uvicorn.protocols.websockets import auto  # noqa: PLC0415
+    """The protocol of an upgraded connection."""
+    from spyglass_systemd.backends.asgi.upgraded import websocket  # noqa: PLC0415  # for the first one
 
-    made: Any = auto.AutoWebSocketsProtocol
-    return made(**arguments)
+    return websocket(**arguments)
 
 
 def _forced_h11() -> bool:
