@@ -468,6 +468,59 @@ def test_a_head_without_an_end_is_refused_before_it_fills_the_memory(service, se
     assert answer.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
 
 
+# ### A child of the app's that comes back
+
+FORKS = """
+import asyncio, os, sys
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    how = scope["path"]
+    async def answer(body):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+        await send({"type": "http.response.body", "body": body})
+    if how == "/late":
+        await answer(b"late")
+    pid = os.fork() if how != "/" else -1
+    if pid == 0:
+        if how == "/exit":
+            sys.exit(7)
+        if how == "/raise":
+            raise ValueError("in the child")
+        if how == "/await":
+            await asyncio.sleep(0)
+            os._exit(9)
+        if how == "/answer":
+            await answer(b"from the child")
+        return
+    told = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) if pid > 0 else 0
+    if how == "/late":
+        print("late child", told, file=sys.stderr, flush=True)
+    else:
+        await answer(b"status %d" % told)
+"""
+
+
+@pytest.mark.parametrize("server", ["asgi-h11", "asgi-httptools"])
+def test_a_child_of_the_app_that_comes_back_to_the_loop_is_ended(service, server):
+    """It neither answers nor serves; its parent hears its status, and goes on."""
+    master = service("--workers", "1", *options(server)[:-1], app=FORKS)
+    with Speaker(master).say(get("/")) as first, Speaker(master) as other:
+        master.start()
+        first.until(b"status 0")
+        other.say(get("/")).until(b"status 0")
+        for how, status in (("exit", 7), ("return", 1), ("raise", 1), ("await", 1), ("answer", 1)):
+            answer = first.say(get(f"/{how}")).until(b"status %d" % status)
+            assert answer.count(b"HTTP/1.1 ") == 1
+            other.say(get("/")).until(b"status 0")
+        first.say(get("/late")).until(b"late")
+        master.log.until("late child 1")
+        first.say(get("/", close=True)).until(b"status 0")
+        assert first.end() == b""
+    eventually(lambda: [row["answered"] for row in master.rows()] == [14])
+    assert master.stop() == 0
+
+
 # ### Lifespan
 
 

@@ -231,6 +231,35 @@ def test_an_async_handler_that_blocks_its_loop_is_ended_by_request_timeout(servi
     assert master.stop() == 0
 
 
+def test_a_child_of_an_async_handler_that_comes_back_to_the_loop_is_ended(service):
+    source = """
+import asyncio, os, sys
+
+async def app(reader, writer):
+    while line := await reader.readline():
+        pid = os.fork()
+        if pid == 0:
+            if line == b"exit\\n":
+                sys.exit(7)
+            if line == b"raise\\n":
+                raise ValueError("in the child")
+            if line == b"await\\n":
+                await asyncio.sleep(0)
+                os._exit(9)
+            return
+        writer.write(b"status %d\\n" % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    master = service("--workers", "1", "--kind", "raw", app=source)
+    with Speaker(master).say(b"exit\n") as one:
+        master.start()
+        one.until(b"status 7\n")
+        for how in (b"return\n", b"raise\n", b"await\n"):
+            assert one.say(how).until(b"\n") == b"status 1\n"
+        one.half_close()
+        assert one.end() == b""
+    assert master.stop() == 0
+
+
 def test_an_async_handler_that_waits_for_long_does_not_block(service, gate):
     master = woken(service, "lines:stream", "raw", "--request-timeout", "0.3")
     with Speaker(master).say(f"wait {gate}\n".encode()) as slow:

@@ -18,7 +18,8 @@ from spyglass_systemd.words.errors import AppError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, NoReturn
 
     from spyglass_systemd.words.options import Settings
 
@@ -233,6 +234,12 @@ def close(protocol: Any) -> None:
     """Close a connection that has nothing to say; what is in its buffer still goes out."""
     if protocol.transport is not None:
         protocol.transport.close()
+
+
+def deafen(protocol: Any, leave: Callable[..., NoReturn]) -> None:
+    """In a child that the app has forked: whoever comes to the client of this connection leaves."""
+    if protocol.transport is not None:
+        protocol.transport.deafen(leave)
 
 
 def hang_up(send: Any) -> None:

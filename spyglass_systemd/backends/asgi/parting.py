@@ -8,10 +8,12 @@ import select
 import socket
 import struct
 
+from spyglass_systemd.backends.astray import Nowhere
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, NoReturn
 
 # ### How does an answer survive the end of its connection?
 # close(2) with bytes unread in the receive buffer is an RST, and an RST makes the client's kernel throw away what the
@@ -92,6 +94,11 @@ class Parting:
         if sock is not None and sock.fileno() >= 0:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.abort()
+
+    def deafen(self, leave: Callable[..., NoReturn]) -> None:
+        """In a child that the app has forked: whoever comes here leaves."""
+        self._transport = Nowhere()
+        self.write = self.writelines = self.close = leave  # type: ignore[method-assign]
 
     def expects_more(self) -> None:
         """The client will answer our last words."""

@@ -6,7 +6,7 @@ import sys
 import time
 from email.utils import formatdate
 
-from spyglass_systemd.backends import aio
+from spyglass_systemd.backends import aio, astray
 from spyglass_systemd.backends.asgi import names
 from spyglass_systemd.backends.asgi.books import Connections, Tasks
 from spyglass_systemd.backends.asgi.connection import protocol_factory
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import asyncio
     import socket
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, NoReturn
 
     from spyglass_systemd.backends.base import Gate
     from spyglass_systemd.backends.preface import Introductions
@@ -124,6 +124,7 @@ class _Server:
         self._watched: dict[Any, tuple[tuple[str, Any], int, float]] = {}
 
     async def run(self) -> None:
+        astray.guard(self._loop, self._gate, self._deafen)
         for lifespan in self._lifespans.values():
             await lifespan.startup()
         self._door.open()
@@ -135,6 +136,10 @@ class _Server:
                 self._gate.say("lifespan", _WARNING, str(error))
         for task in self._tasks:
             task.cancel()
+
+    def _deafen(self, leave: Callable[..., NoReturn]) -> None:
+        for protocol in self._connections:
+            names.deafen(protocol, leave)
 
     def _settle(self) -> None:
         self._tasks.note()

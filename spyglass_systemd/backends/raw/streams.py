@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from spyglass_systemd.backends import aio, trouble
+from spyglass_systemd.backends import aio, astray, trouble
 from spyglass_systemd.backends.pulse import Pulse
 
 TYPE_CHECKING = False
@@ -69,6 +69,7 @@ class _Server:
         )
 
     async def run(self) -> None:
+        astray.guard(self._loop, self._gate, lambda _: None)
         self._door.open()
         await self._door.over
 
@@ -81,6 +82,7 @@ class _Server:
             try:
                 await self._talk(self._apps[listener.fd], reader, writer)
             finally:
+                astray.check()
                 del self._talking[reader]
                 await _see_off(reader, writer, self._bounds)
         except OSError:
