@@ -63,7 +63,7 @@ FIXED = """\
 | Trailers: `header_limit` | 431 |
 | What waits in a worker's memory, over all connections: 2 MiB, or twice `spool` | disk (WSGI); a head is refused, 503 |
 | What waits of the bodies of all ASGI requests until the app takes it: 2 MiB, and 4 KiB each | the client waits |
-| What waits of one WebSocket until its app takes it: a message and one that comes, each up to `message_limit` | the client waits |
+| What waits of one WebSocket until its app takes it: two messages, each of `message_limit` | the client waits |
 | What waits of one ASGI answer until its client takes it: 16 KiB, and the piece that the app is at | the app waits |
 | One answer that waits for one slow client, in a pool of threads: 1 GiB, on disk | the thread waits |
 | The same of an app that calls `write`, in one thread | the client is cut |

@@ -18,8 +18,7 @@ from spyglass_systemd.words.errors import AppError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
-    from typing import Any, NoReturn
+    from typing import Any
 
     from spyglass_systemd.words.options import Settings
 
@@ -234,12 +233,6 @@ def close(protocol: Any) -> None:
     """Close a connection that has nothing to say; what is in its buffer still goes out."""
     if protocol.transport is not None:
         protocol.transport.close()
-
-
-def deafen(protocol: Any, leave: Callable[..., NoReturn]) -> None:
-    """In a child that the app has forked: whoever comes to the client of this connection leaves."""
-    if protocol.transport is not None:
-        protocol.transport.deafen(leave)
 
 
 def hang_up(send: Any) -> None:

@@ -139,7 +139,8 @@ class _Server:
 
     def _deafen(self, leave: Callable[..., NoReturn]) -> None:
         for protocol in self._connections:
-            names.deafen(protocol, leave)
+            if protocol.transport is not None:
+                protocol.transport.deafen(leave)
 
     def _settle(self) -> None:
         self._tasks.note()
