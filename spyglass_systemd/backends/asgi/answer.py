@@ -97,6 +97,10 @@ class Answer:
             if not self.keep_alive:
                 self.transport.close()
             self.on_response()
+        elif self.flow.write_paused and not self.disconnected:
+            # Now, and not when the app has the next piece in its hands: who is slow costs one piece, and not two.
+            del message
+            await self.flow.drain()
 
     def _begin(self, status: Any, headers: Any) -> bytes:
         """The head. Raises RuntimeError for what could split an answer, KeyError for a status that is none."""
