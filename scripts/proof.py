@@ -13,7 +13,7 @@ from pathlib import Path
 
 MODEL = Path(__file__).resolve().parent.parent / "docs" / "proof" / "sleep.pml"
 
-MEMORY_MIB = 6000
+MEMORY_MIB = 4000
 _DEPTH = 10_000  # steps of one run; the longest has some two hundred
 _SEARCH = ("-DSAFETY", "-DNOFAIR", "-DCOLLAPSE", "-DSEPQS")
 _CYCLES = ("-DNP", "-DNOFAIR", "-DCOLLAPSE", "-DSEPQS")
