@@ -1,10 +1,11 @@
-"""Ends a process that the app has forked when it comes back to our asyncio loop. Knows no protocol."""
+"""Ends a child of the app's, as `forked` has it, that comes back to our asyncio loop. Knows no protocol."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
+
+from spyglass_systemd.backends import forked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 # whoever is being answered, takes bytes of others, and writes to the scoreboard. What it does before that is its own
 # affair. A request costs this nothing: all is done in the child, when it begins.
 
-_pid = 0  # of a child of the app
-
 
 def guard(loop: asyncio.AbstractEventLoop, gate: Gate, deafen: Callable[[Callable[..., NoReturn]], None]) -> None:
     """From now on no child of this process gets further than to the next turn of `loop`.
@@ -30,8 +29,6 @@ def guard(loop: asyncio.AbstractEventLoop, gate: Gate, deafen: Callable[[Callabl
     """
 
     def begun() -> None:
-        global _pid
-        _pid = os.getpid()
         if loop.is_closed():
             return
         for handle in getattr(loop, "_ready", ()):  # asyncio's: what this turn has still to do, its parent does
@@ -40,23 +37,19 @@ def guard(loop: asyncio.AbstractEventLoop, gate: Gate, deafen: Callable[[Callabl
         gate.row = Nowhere()  # type: ignore[assignment]  # which uvloop's turn may have still to write to
         deafen(leave)
 
+    forked.watch()
     os.register_at_fork(after_in_child=begun)
 
 
 def check() -> None:
     """End this process if it is a child of the app's; call where its code has ended."""
-    if _pid == os.getpid():
+    if forked.child:
         leave()
 
 
 def leave(*_: Any) -> NoReturn:
-    """With the status that the SystemExit which is being handled asks for, else 1."""
-    error = sys.exc_info()[1]
-    status = error.code if isinstance(error, SystemExit) else 1
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):
-            stream.flush()
-    os._exit(status & 0xFF if isinstance(status, int) else int(status is not None))
+    """By the error that is being handled, if there is one; else in the middle of something, which is no success."""
+    forked.leave(sys.exc_info()[1], otherwise=1)
 
 
 class Nowhere:

@@ -28,15 +28,15 @@ def _mark() -> None:
     child = True
 
 
-def leave(error: BaseException | None = None) -> NoReturn:
-    """End this child as a program ends: by the status of SystemExit, or 1 and a traceback. 0 where nothing is wrong.
+def leave(error: BaseException | None = None, otherwise: int = 0) -> NoReturn:
+    """End this child as a program ends: by the status of SystemExit, or 1 and a traceback; `otherwise` without error.
 
     Nothing is run that is registered with atexit: it is the worker's, whose copies may name files of the worker's.
     """
     status = 1
     try:
         if error is None:
-            status = 0
+            status = otherwise
             sys.stderr.write("a child that the app has forked came back from it: it ends here, the worker answers\n")
         elif not isinstance(error, SystemExit):
             sys.excepthook(type(error), error, error.__traceback__)

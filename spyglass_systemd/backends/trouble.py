@@ -18,7 +18,7 @@ def told(error: BaseException) -> str:
     """Its type, its text and its traceback."""
     try:
         return f"{type(error).__name__}: {error}\n{trace_of(error)}"
-    except Exception:  # noqa: BLE001  # the app's code, or none to be had: see above
+    except BaseException:  # noqa: BLE001  # the app's code, or none to be had: see above
         return bare(error)
 
 

@@ -92,15 +92,18 @@ class Answer:
         elif not self._mute:
             self._say(message.get("body", b""), more=more)
         if not more:
-            self.response_complete = True
-            self.message_event.set()
-            if not self.keep_alive:
-                self.transport.close()
-            self.on_response()
+            self._end()
         elif self.flow.write_paused and not self.disconnected:
             # Now, and not when the app has the next piece in its hands: who is slow costs one piece, and not two.
             del message
             await self.flow.drain()
+
+    def _end(self) -> None:
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
 
     def _begin(self, status: Any, headers: Any) -> bytes:
         """The head. Raises RuntimeError for what could split an answer, KeyError for a status that is none."""

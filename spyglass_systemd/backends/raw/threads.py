@@ -11,6 +11,7 @@ from collections import deque
 
 from spyglass_systemd.backends import forked
 from spyglass_systemd.backends.aio import peer_name
+from spyglass_systemd.backends.trouble import told
 from spyglass_systemd.words.listener import AF_UNIX
 
 TYPE_CHECKING = False
@@ -159,7 +160,7 @@ class _Server:
             if self._introductions is not None:
                 self._introductions.report(trouble)
             if trouble is not None and not isinstance(trouble, ConnectionError | TimeoutError):
-                self._gate.say("handler_failed", _ERROR, _story(trouble))
+                self._gate.say("handler_failed", _ERROR, told(trouble))
 
     def _end_input(self) -> None:
         """`drain` is nearly over: who still reads sees the end, as if his client had said all."""
@@ -168,17 +169,6 @@ class _Server:
                 connection.shutdown(socket.SHUT_RD)
             except OSError:
                 continue
-
-
-def _story(trouble: BaseException) -> str:
-    """What a handler has raised, with its traceback if that can be written down."""
-    name = type(trouble).__name__
-    try:
-        from spyglass_systemd.protocols.apps import trace_of  # noqa: PLC0415  # only on this path
-
-        return f"{name}: {trouble}\n{trace_of(trouble)}"
-    except BaseException as why:  # noqa: BLE001  # its text may raise; or EMFILE: nothing to load modules by
-        return f"{name} (no traceback can be written: {type(why).__name__})"
 
 
 def _see_off(connection: socket.socket) -> None:
