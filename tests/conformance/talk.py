@@ -182,8 +182,8 @@ class Answer:
         return said.decode("latin-1") if self.code == 200 else self.code
 
 
-def answers(data):
-    """The responses in `data`; whatever is no response there fails."""
+def answers(data, *, heads=False):
+    """The responses in `data`; whatever is no response there fails. `heads`: the last may be the refusal of a HEAD."""
     found = []
     while data:
         head, gap, data = data.partition(b"\r\n\r\n")
@@ -199,7 +199,8 @@ def answers(data):
             found.append(Answer(100, told, b""))
             continue
         body = b""
-        if b"x-no-body" not in told and code not in (b"204", b"304"):
+        mute = heads and not data and code >= b"400" and told.get(b"connection") == b"close"
+        if b"x-no-body" not in told and code not in (b"204", b"304") and not mute:
             if told.get(b"transfer-encoding") == b"chunked":
                 assert b"content-length" not in told
                 body, data = _dechunked(data)

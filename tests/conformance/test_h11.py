@@ -37,6 +37,6 @@ def test_any_split_of_the_same_bytes_gives_the_same_answers(data, draw):
     parts, end_of_parts = Counter(echo).talk(pieces)
 
     def short(said):
-        return [answer.short for answer in answers(said) if answer.code != 100]
+        return [answer.short for answer in answers(said, heads=b"HEAD " in data) if answer.code != 100]
 
     assert (short(parts), end_of_parts) == (short(whole), end)

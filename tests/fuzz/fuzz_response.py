@@ -22,6 +22,8 @@ class Memory:
     def put(self, data):
         self.all += data
 
+    say = put
+
 
 def check(data):
     """Raises whatever should not be. `data` is a byte of choices, the status, name and value of fields, NUL, chunks."""
