@@ -219,6 +219,9 @@ def test_what_a_manager_must_know_is_said_in_its_order_when_it_reads_again(notif
     notifier.reloading(1234567)
     assert notifier.owes
     assert notifier.reloads
+    dropped = notifier.dropped
+    assert notifier.status("awake") is False  # still nobody reads; that these are lost so far has been counted
+    assert notifier.dropped == dropped
     manager.told()
     notifier.reloaded("awake")
     notifier.status("awake")
