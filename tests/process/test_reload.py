@@ -433,7 +433,7 @@ def places(service, tmp_path):
 
 def test_a_reload_of_which_only_some_workers_boot_takes_over(places):
     """The old workers have two of three places, and the second of the new ones never boots while they do."""
-    master = wake(places(3, "--idle", "1"))
+    master = wake(places(3, "--idle", "3"))
     assert asked(master) == 0
     becomes(master, "v2")
     master.all_accept(2)
@@ -462,7 +462,7 @@ def test_an_app_whose_worker_cannot_be_replaced_sleeps(places):
 def test_a_reload_to_more_workers_than_there_is_room_for_takes_as_many_as_there_is(service, tmp_path):
     path = tmp_path / "knife.toml"
     path.write_text('app = "knife:app"\nworkers = 1\n')
-    master = service("--idle", "1", config=path)
+    master = service("--idle", "3", config=path)
     with master.start(waiting="say(1)") as connection:
         connection.read()
     master.all_accept(1)
