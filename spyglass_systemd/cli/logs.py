@@ -44,7 +44,7 @@ _MANY = 50  # lines, where nobody says how many
 @click.option("--events", is_flag=True, help="Only what happened to the app: woke, ready, slept, failed ...")
 @click.option("--app", is_flag=True, help="Only what the app prints and logs.")
 @click.option("--since", callback=span, metavar="SPAN", help="Only what is no older than this.")
-@click.option("-n", "--lines", type=click.IntRange(min=1), metavar="N", help="Only the last so many entries.")
+@click.option("-n", "--lines", type=click.IntRange(min=0), metavar="N", help="Only the last so many entries.")
 def command(site: Site, *, follow: bool, events: bool, app: bool, since: float | None, lines: int | None) -> None:
     """Shows what the journal has of a site, oldest first: events, the app's output, what systemd says of its units.
 
@@ -53,6 +53,10 @@ def command(site: Site, *, follow: bool, events: bool, app: bool, since: float |
     """
     if events and app:
         raise UsageError("--events and --app are two halves of it", hint="leave both out to see all")
+    if lines == 0 and not follow:
+        raise UsageError(
+            "the last 0 entries are none", hint="say how many; with --follow, 0 is only what comes from now on"
+        )
     sources = (logs.EVENT,) if events else (logs.APP,) if app else logs.EVERYTHING
     last = _MANY if lines is None and since is None else lines
     out = console()

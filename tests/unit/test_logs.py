@@ -159,6 +159,7 @@ def test_on_a_terminal_there_is_colour():
         (["-f", "--events"], {"sources": (logs.EVENT,), "since": None, "last": 50, "follow": True}),
         (["--app", "-n", "3"], {"sources": (logs.APP,), "since": None, "last": 3, "follow": False}),
         (["--since", "1h 30min"], {"sources": logs.EVERYTHING, "since": 5400.0, "last": None, "follow": False}),
+        (["-f", "-n", "0"], {"sources": logs.EVERYTHING, "since": None, "last": 0, "follow": True}),
         (["--since=2d", "--lines=1"], {"sources": logs.EVERYTHING, "since": 172800.0, "last": 1, "follow": False}),
     ],
 )
@@ -173,7 +174,7 @@ def test_what_is_asked_for_is_what_was_said(shown, words, asked):
         (["--events", "--app"], "two halves"),
         (["--since", "soon"], "'soon' is not a span of time"),
         (["--since", "off"], "'off' is no time"),
-        (["-n", "0"], "0 is not in the range"),
+        (["-n", "0"], "the last 0 entries are none"),
         (["-n", "-1"], "-1 is not in the range"),
     ],
 )
