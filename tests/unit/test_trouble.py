@@ -21,6 +21,13 @@ class MuteError(Exception):
         raise RuntimeError
 
 
+class LeavingError(Exception):
+    """Its text ends the process, or tries to."""
+
+    def __str__(self):
+        raise SystemExit(3)
+
+
 def raised(error):
     with pytest.raises(type(error)) as caught:
         raise error
@@ -34,7 +41,7 @@ def test_an_error_is_told_with_where_it_was_raised(tell):
     assert "in raised" in text
 
 
-@pytest.mark.parametrize("error", [unreadable(), MuteError()])
+@pytest.mark.parametrize("error", [unreadable(), MuteError(), LeavingError()])
 def test_of_an_error_that_cannot_be_told_there_is_its_type_and_where_it_was_raised(error):
     text = trouble.told(raised(error))
     assert text.startswith(type(error).__name__)
@@ -50,7 +57,7 @@ def test_who_is_short_of_descriptors_tells_what_he_can(monkeypatch):
     assert trouble.told(raised(ValueError("broken"))).startswith("ValueError")
 
 
-@pytest.mark.parametrize("error", [unreadable(), MuteError(), ValueError("broken")])
+@pytest.mark.parametrize("error", [unreadable(), MuteError(), LeavingError(), ValueError("broken")])
 def test_a_logger_that_is_given_such_an_error_raises_nothing(error):
     logger, said = logging.getLogger("test_trouble"), io.StringIO()
     logger.handlers = [logging.StreamHandler(said)]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import time
 
 from spyglass_systemd.backends.budget import WAITING, Budget
+from spyglass_systemd.backends.trouble import tried
 from spyglass_systemd.backends.wsgi.bounds import Limits
 from spyglass_systemd.backends.wsgi.files import FileWrapper
 from spyglass_systemd.backends.wsgi.framing import Rules
@@ -139,11 +139,7 @@ class Service:
 
     def blame(self, request: Request, error: BaseException) -> None:
         """An app's exception, to stderr: its traceback from the app's first frame."""
-        try:
-            story = _story(error)
-        except BaseException as why:  # noqa: BLE001  # it cannot be written down, or EMFILE: nothing to load modules by
-            story = f"{_named(error)} (no traceback can be written: {_named(why)})\n"
-        self.tell(f"{request.method} {request.target}: the app failed\n{story}")
+        self.tell(f"{request.method} {request.target}: the app failed\n{tried(error, _story)}")
 
     def tell(self, text: str) -> None:
         """To stderr. Where that is broken nobody can be told, and the request is not to suffer for it."""
@@ -162,9 +158,3 @@ def _story(error: BaseException) -> str:
     while trace is not None and trace.tb_next and trace.tb_frame.f_code.co_filename.startswith(_OURS):
         trace = trace.tb_next
     return "".join(traceback.format_exception(type(error), error, trace))
-
-
-def _named(error: BaseException) -> str:
-    """Without its own text, which may raise; with the number of an error of the system's."""
-    name, number = type(error).__name__, error.errno if isinstance(error, OSError) else None
-    return f"{name} {errno.errorcode.get(number, number)}" if type(number) is int else name
