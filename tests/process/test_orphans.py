@@ -163,9 +163,9 @@ def test_when_a_real_lookout_ends_nobody_is_left_and_the_address_is_free(tmp_pat
 
 def test_who_wakes_an_app_and_loses_its_lookout_meanwhile_is_answered(service, listener, tmp_path):
     """The app still imports: the backlog is nobody's but its first worker's."""
-    held = tmp_path / "held"
-    held.touch()
-    app = f"import os, time\nwhile os.path.exists({str(held)!r}):\n    time.sleep(0.01)\nfrom knife import app\n"
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    app = f"open({str(gate)!r}).close()\nfrom knife import app\n"
     master = service("--pythonpath", str(APPS), lookout=True, listeners=[listener("v4")], app=app)
     with master.start(waiting="say(1)") as connection:
         itself = Process(master.pid)
@@ -173,6 +173,7 @@ def test_who_wakes_an_app_and_loses_its_lookout_meanwhile_is_answered(service, l
         eventually(lambda: master.templates, "a Template")
         Process(master.process.pid).kill()
         master.log.until("draining")
-        held.unlink()
+        with gate.open("w"):
+            pass
         assert said(connection.read()) == [1]
     assert itself.wait()

@@ -36,7 +36,7 @@ def test_what_dozes_sleeps_sooner_when_memory_gets_short(service, word):
     with master.start(waiting="say(1)") as connection:
         assert said(connection.read()) == [1]
     master.log.until(" dozed")
-    take_time(0.3)
+    take_time(0.3)  # for the sleep that is not to come yet
     assert " slept " not in master.log
     word.write_text("x")
     master.log.until(" slept ")

@@ -494,14 +494,14 @@ def test_a_reload_that_failed_leaves_the_settings_as_they_were(service, tmp_path
     master.all_accept(1)
     path.write_text('app = "nobody:app"\nworkers = 3\nidle = "0.2s"\nkeepalive = "0.1s"\n')
     assert asked(master) == 69
-    take_time(0.5)
+    take_time(0.5)  # for the workers and the sleep that are not to come
     master.all_accept(1)
     assert master.stop() == 0
 
 
 def test_a_new_template_that_dies_when_its_workers_have_come_is_followed_by_another(service, deploy, tmp_path):
     """The Master hears of both in one turn."""
-    held = tmp_path / "held"
+    held = tmp_path / "held"  # each worker looks for it: a FIFO lets go only those who wait already
     master = wake(service(app=version(1)))
     (old,) = children(master.pid)
     deploy(

@@ -115,7 +115,7 @@ def test_it_keeps_a_master_that_watches_because_the_template_has_died(service, w
     master.letters.until("kept awake by sleep")
     master.template.kill()
     master.letters.until("watching, kept awake by sleep")
-    take_time(0.5)
+    take_time(0.5)  # more than `watch`
     assert master.process.poll() is None
     process.kill()
     assert master.wait() == 0

@@ -104,7 +104,7 @@ class Writer:
         try:
             while True:
                 write(bytes(self._size))
-                time.sleep(self._pause)
+                time.sleep(self._pause)  # an app that makes its answer bit by bit
         except OSError:
             self._told.say(b"gone")
             raise
@@ -147,7 +147,7 @@ def test_a_client_that_takes_its_time_gets_all_that_is_written(threads):
         write = start_response("200 OK", [("Content-Length", "4000000")])
         for _ in range(100):
             write(bytes(40_000))
-            time.sleep(0.005)
+            time.sleep(0.005)  # slower than its client takes it, now and then
         return []
 
     times = {"write_timeout": 0.2, "min_rate": 1000}
@@ -158,7 +158,7 @@ def test_a_client_that_takes_its_time_gets_all_that_is_written(threads):
         seen = 0
         while time.monotonic() < end:
             seen += len(client.exactly(20_000))
-            time.sleep(0.01)
+            time.sleep(0.01)  # a client who takes little by little, longer than write_timeout
         assert client.exactly(4_000_000 - seen)
         assert client.is_at_its_end()
 
